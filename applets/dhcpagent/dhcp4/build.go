@@ -3,6 +3,8 @@ package dhcp4
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"daemonbox/applets/dhcpagent/dnsname"
 )
 
 // kind is a message a client sends. The REQUEST has four forms (RFC 2131
@@ -174,9 +176,9 @@ func appendAddr(b []byte, code uint8, a netip.Addr) []byte {
 // and the name without compression. A name that has no wire form is left out.
 func appendFQDN(b []byte, name string) []byte {
 	const flagS, flagE = 0x01, 0x04
-	var v [3 + maxWireName]byte
+	var v [3 + dnsname.MaxWire]byte
 	v[0] = flagS | flagE
-	wire, ok := appendWireName(v[:3], name)
+	wire, ok := dnsname.Append(v[:3], name)
 	if !ok {
 		return b
 	}

@@ -1,27 +1,42 @@
 package dhcp4
 
-import "strings"
+import (
+	"strings"
 
-// maxWireName is the longest name in wire form (RFC 1035 §3.1).
-const maxWireName = 255
+	"daemonbox/applets/dhcpagent/dnsname"
+)
 
-// appendWireName appends name as RFC 1035 §3.1 labels with the root's zero
-// octet at the end. False: it has an empty or too long label, or is too long.
-func appendWireName(b []byte, name string) ([]byte, bool) {
-	name = strings.TrimSuffix(name, ".")
-	start := len(b)
-	for name != "" {
-		label, rest, more := strings.Cut(name, ".")
-		if label == "" || len(label) > 63 || more && rest == "" {
-			return b[:start], false
+// maxSearch bounds the names taken from one option; resolvers do not use more.
+const maxSearch = 32
+
+// searchList returns the names of option 119, the concatenated value with
+// pointers relative to its beginning (RFC 3397 §2). Names that may not be
+// handed on are left out and counted in bad; whole is false where the coding
+// is broken, and nothing after that place is used.
+func searchList(v []byte) (names []string, bad int, whole bool) {
+	for off := 0; off < len(v); {
+		if len(names)+bad == maxSearch {
+			return names, bad, true
 		}
-		b = append(b, uint8(len(label)))
-		b = append(b, label...)
-		name = rest
+		name, next, ok := dnsname.Next(v, off, true)
+		if !ok {
+			return names, bad, false
+		}
+		off = next
+		if !ValidHost(name) {
+			bad++
+			continue
+		}
+		names = append(names, name)
 	}
-	b = append(b, 0)
-	if n := len(b) - start; n == 1 || n > maxWireName {
-		return b[:start], false
+	return names, bad, true
+}
+
+// domain returns the name of option 15 without the dot at its end, or "" and
+// false for one that may not be handed on.
+func domain(s string) (string, bool) {
+	if !ValidHost(s) {
+		return "", false
 	}
-	return b, true
+	return strings.TrimSuffix(s, "."), true
 }
