@@ -13,8 +13,7 @@
 // an answer has at most 16 MiB. A connection carries many requests at once and
 // answers come in any order: id matches them. The command subscribe turns a
 // connection into a stream of events. A connection without an outstanding
-// request or a subscription is closed after 60 s, and so is one whose peer
-// closed its sending side.
+// request or a subscription is closed after 60 s.
 //
 // Everybody may connect; SO_PEERCRED (unix(7)) tells who may change things.
 // Whatever a peer does, it cannot hold up the loop: reads, writes and the

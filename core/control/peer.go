@@ -49,6 +49,7 @@ type Peer struct {
 	posted  bool // work is posted to the loop
 	kicked  bool // settle is posted to the loop
 	cutting bool // nothing is read any more; closed when out is empty
+	eof     bool // no more requests come
 	dead    bool // to be closed by settle
 	closed  bool
 }
@@ -74,9 +75,6 @@ func (p *Peer) ready(r event.Ready) {
 	case r&event.Read != 0 && p.want&event.Read != 0:
 		p.read()
 	case r&event.Hangup != 0:
-		// Nothing more is read from this peer and it is not there to read:
-		// a half-closed connection counts as closed, because a level-triggered
-		// hangup cannot be waited out.
 		p.close()
 		return
 	}
@@ -91,8 +89,11 @@ func (p *Peer) read() {
 	switch {
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
 		return
-	case err != nil, n == 0:
+	case err != nil, n == 0 && p.left():
 		p.close()
+		return
+	case n == 0:
+		p.eof, p.in = true, nil
 		return
 	case flags&unix.MSG_CTRUNC != 0:
 		p.broken("file descriptors are not taken here")
@@ -100,6 +101,22 @@ func (p *Peer) read() {
 	}
 	p.in = append(p.in, p.server.scratch[:n]...)
 	p.work()
+}
+
+// left tells an end of input that is the peer's end from one that only says
+// that no more requests come: shutdown(2) after the last one is fine.
+func (p *Peer) left() bool {
+	fds := []unix.PollFd{{Fd: int32(p.fd)}}
+	n, err := unix.Poll(fds, 0)
+	return err != nil || n > 0 && fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+}
+
+// finished tells that there is nothing left to do for the peer.
+func (p *Peer) finished() bool {
+	if p.dead || p.cutting && p.out.size == 0 {
+		return true
+	}
+	return p.eof && len(p.open) == 0 && p.stream == nil && p.out.size == 0
 }
 
 // work handles the complete requests in p.in, within a budget.
@@ -245,7 +262,7 @@ func (p *Peer) settle() {
 	if p.closed {
 		return
 	}
-	if p.dead || p.cutting && p.out.size == 0 {
+	if p.finished() {
 		p.close()
 		return
 	}
@@ -254,7 +271,7 @@ func (p *Peer) settle() {
 		p.post()
 	}
 	var want event.Ready
-	if !p.cutting && !p.posted && !p.full() {
+	if !p.cutting && !p.eof && !p.posted && !p.full() {
 		want |= event.Read
 	}
 	if p.out.size > 0 {
