@@ -259,3 +259,13 @@ func appendLL(b []byte, hwtype uint16, addr []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, hwtype)
 	return append(b, addr...)
 }
+
+// IsDUID reports whether s gives a DUID (or asks for the host's own), which is
+// all that DHCPv6 takes.
+func (s *Setting) IsDUID() bool {
+	switch s.form {
+	case formDefault, formDUID, formFixed, formLL, formLLT:
+		return true
+	}
+	return false
+}
