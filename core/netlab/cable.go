@@ -11,24 +11,32 @@ type Cable struct {
 // Link joins two hosts with a cable and sets both ends up. The end in a switch
 // becomes a port of its bridge.
 func (l *Lab) Link(a *Host, aIf string, b *Host, bIf string) (*Cable, error) {
-	c := &Cable{a, b, aIf, bIf}
-	if err := addVeth(a, aIf, b, bIf); err != nil {
-		return nil, fmt.Errorf("link %s/%s and %s/%s: %w", a.name, aIf, b.name, bIf, err)
+	cs, err := l.Links(a, []string{aIf}, b, []string{bIf})
+	if err != nil {
+		return nil, err
 	}
-	for _, e := range []struct {
-		h    *Host
-		name string
-	}{{a, aIf}, {b, bIf}} {
-		if e.h.bridge {
-			if err := e.h.setMaster(e.name, Bridge); err != nil {
-				return nil, err
-			}
-		}
-		if err := e.h.SetUp(e.name, true); err != nil {
-			return nil, err
-		}
+	return cs[0], nil
+}
+
+// Links lays many cables between two hosts at once.
+func (l *Lab) Links(a *Host, aIfs []string, b *Host, bIfs []string) ([]*Cable, error) {
+	fail := func(err error) ([]*Cable, error) {
+		return nil, fmt.Errorf("link %s/%s and %s/%s: %w", a.name, aIfs[0], b.name, bIfs[0], err)
 	}
-	return c, nil
+	if err := addVeths(a, aIfs, b, bIfs); err != nil {
+		return fail(err)
+	}
+	if err := a.plug(aIfs); err != nil {
+		return fail(err)
+	}
+	if err := b.plug(bIfs); err != nil {
+		return fail(err)
+	}
+	out := make([]*Cable, len(aIfs))
+	for i := range out {
+		out[i] = &Cable{a, b, aIfs[i], bIfs[i]}
+	}
+	return out, nil
 }
 
 // Cut takes the carrier away from the first host's end by setting the second

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"daemonbox/core/rtnl"
 )
 
 // Host is a machine of the lab: a thread in namespaces of its own.
@@ -18,6 +20,7 @@ type Host struct {
 	netns  *os.File
 	calls  chan func()
 	ended  chan struct{}
+	rt     *rtnl.Conn // of the host's thread
 
 	mu    sync.Mutex
 	procs []*Proc
@@ -88,7 +91,12 @@ func (h *Host) live(ready chan<- error) {
 		ready <- err
 		return
 	}
-	defer h.netns.Close()
+	defer func() {
+		if h.rt != nil {
+			h.rt.Close()
+		}
+		h.netns.Close()
+	}()
 	ready <- nil
 	for fn := range h.calls {
 		fn() // until one ends the goroutine, and with it the thread
