@@ -21,6 +21,8 @@ type Env struct {
 	Stderr io.Writer
 	// Getenv looks up one environment variable; "" when unset.
 	Getenv func(string) string
+	// Version is that of the binary, for --version.
+	Version string
 }
 
 // Applet is one row of the applet table.
@@ -35,4 +37,6 @@ type Applet struct {
 	// Lab shows the applet's main job in a private network; nil if there is
 	// none.
 	Lab func(env Env, args []string) int
+	// LabName is what `daemonbox lab` calls it; "" means Name.
+	LabName string
 }
