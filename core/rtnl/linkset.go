@@ -1,6 +1,7 @@
 package rtnl
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/mdlayher/netlink"
@@ -41,20 +42,13 @@ func (b *Batch) DelLink(index int) {
 // AddLink makes a virtual link of a kind that needs no parameters: "bridge",
 // "dummy", "ifb".
 func (b *Batch) AddLink(kind, name string, o SetLinkOptions) {
-	b.addLink(kind, name, 0, o, nil)
+	b.addLink(kind, name, o, nil)
 }
 
 // AddBridge makes a bridge with no delay before a new port forwards.
 func (b *Batch) AddBridge(name string, o SetLinkOptions) {
-	b.addLink("bridge", name, 0, o, func(ae *netlink.AttributeEncoder) {
+	b.addLink("bridge", name, o, func(ae *netlink.AttributeEncoder) {
 		ae.Uint32(unix.IFLA_BR_FORWARD_DELAY, 0)
-	})
-}
-
-// AddVLAN makes an 802.1Q interface with a VLAN number of 1 to 4094 over parent.
-func (b *Batch) AddVLAN(name string, parent int, id uint16, o SetLinkOptions) {
-	b.addLink("vlan", name, parent, o, func(ae *netlink.AttributeEncoder) {
-		ae.Uint16(unix.IFLA_VLAN_ID, id)
 	})
 }
 
@@ -64,25 +58,28 @@ type VethEnd struct {
 	SetLinkOptions
 }
 
-// AddVeth makes a veth pair, each end at once with its name, addresses, MTU and
-// state and in its namespace.
+var errPeerUp = errors.New("rtnl: the peer of a veth cannot be made up, set it up afterwards")
+
+// AddVeth makes a veth pair, each end at once with its name, hardware address
+// and MTU and in its namespace. end may be up from the start; peer may not, the
+// kernel would open it before it has its own peer.
 func (b *Batch) AddVeth(end, peer VethEnd) {
 	p, err := encode(linkHeader(unix.AF_UNSPEC, 0, peer.upFlag(), peer.upMask()), peer.attrs0(peer.Name))
+	if err == nil && peer.upFlag() != 0 {
+		err = errPeerUp
+	}
 	if err != nil {
 		b.add(item{verb: "add link", name: peer.Name}, nil, err)
 		return
 	}
-	b.addLink("veth", end.Name, 0, end.SetLinkOptions, func(ae *netlink.AttributeEncoder) {
+	b.addLink("veth", end.Name, end.SetLinkOptions, func(ae *netlink.AttributeEncoder) {
 		ae.Bytes(unix.NLA_F_NESTED|vethInfoPeer, p)
 	})
 }
 
-func (b *Batch) addLink(kind, name string, parent int, o SetLinkOptions, info func(*netlink.AttributeEncoder)) {
+func (b *Batch) addLink(kind, name string, o SetLinkOptions, info func(*netlink.AttributeEncoder)) {
 	data, err := encode(linkHeader(unix.AF_UNSPEC, 0, o.upFlag(), o.upMask()), func(ae *netlink.AttributeEncoder) {
 		o.attrs0(name)(ae)
-		if parent != 0 {
-			ae.Uint32(unix.IFLA_LINK, uint32(parent))
-		}
 		ae.Nested(unix.IFLA_LINKINFO, func(nae *netlink.AttributeEncoder) error {
 			nae.String(unix.IFLA_INFO_KIND, kind)
 			if info != nil {
