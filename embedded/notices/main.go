@@ -32,7 +32,7 @@ type module struct{ path, version, dir string }
 // linked lists the modules behind the given packages, tests excluded.
 func linked(packages ...string) ([]module, error) {
 	const format = `{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}`
-	cmd := exec.Command("go", append([]string{"list", "-deps", "-f", format}, packages...)...)
+	cmd := exec.Command("go", append([]string{"list", "-e", "-deps", "-f", format}, packages...)...)
 	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
 	out, err := cmd.Output()
