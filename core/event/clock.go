@@ -77,6 +77,7 @@ func (l *Loop) arm() error {
 		return fmt.Errorf("event loop: %w", os.NewSyscallError("timerfd_settime", errno))
 	}
 	l.armed, l.rearm = next, false
+	l.due = max(next, l.Now()) // one set into the past is not late yet
 	return nil
 }
 
@@ -94,7 +95,7 @@ func (l *Loop) fire(resumed bool) {
 		return
 	}
 	// After a suspend they are all late, and nobody is to blame.
-	if late := now.Sub(next); late > lateLimit && !resumed {
+	if late := now.Sub(l.due); l.rearm && late > lateLimit && !resumed {
 		l.late = late
 	}
 	l.queue.FireUntil(now)

@@ -43,6 +43,7 @@ type Loop struct {
 	queue   timer.Queue
 	timerfd int
 	armed   timer.Time // what timerfd is set to
+	due     timer.Time // when it should wake the loop: armed, but never before it was armed
 	rearm   bool       // timerfd has expired and must be set, if only to nothing
 	boot    func() timer.Time
 
