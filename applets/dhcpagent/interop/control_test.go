@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"daemonbox/applets/dhcpagent/api"
 )
 
-const sigterm = syscall.SIGTERM
+// statusResult is short for what the agent says of an interface.
+type statusResult = api.StatusResult
 
 // reply is an answer on the control socket, decoded without help of the
 // agent's own codec.

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,10 +62,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// withPeers gives a host the foreign programs.
+func withPeers() netlab.Option { return netlab.Overlay(peers) }
+
 // server adds a host for a server.
 func (w *world) server(name string, addr netip.Prefix) *netlab.Host {
 	w.t.Helper()
-	h := w.lab.Host(name, netlab.Overlay(peers))
+	h := w.lab.Host(name, withPeers())
 	w.lab.Link(h, "eth0", w.sw, "p"+name)
 	if err := h.AddAddr("eth0", addr); err != nil {
 		w.t.Fatal(err)
@@ -183,7 +187,7 @@ func (a *agent) kill() {
 // terminate ends the agent by SIGTERM and wants status 0.
 func (a *agent) terminate() {
 	a.w.t.Helper()
-	if err := a.Signal(os.Signal(sigterm)); err != nil {
+	if err := a.Signal(syscall.SIGTERM); err != nil {
 		a.w.t.Fatal(err)
 	}
 	if err := a.WaitFor(soon); err != nil {
