@@ -1,6 +1,7 @@
 package dhcp4
 
 import (
+	"log/slog"
 	"net/netip"
 	"time"
 )
@@ -70,6 +71,10 @@ type Config struct {
 	RouteAllow RoutePolicy
 	RouteDeny  []netip.Prefix
 	HookExtra  bool
+
+	// LogLevel is the lowest level of the Note effects that are wanted; packets
+	// are noted at slog.LevelDebug.
+	LogLevel slog.Level
 }
 
 // RoutePolicy says which routes of options 3, 33, 121 and 249 are taken.

@@ -26,7 +26,11 @@ const (
 	// Disarm stops timer Timer.
 	Disarm
 	// Configure makes the interface carry exactly Net; nil takes everything of
-	// this client away. The driver answers with Client.Configured(Op).
+	// this client away. The driver answers with Client.Configured(Op). With Flag
+	// (and no Net) the address belongs to somebody else by now, or went with its
+	// interface: routes and resolver entries go, the address is left alone.
+	// A link that was down may have lost routes in the kernel: the driver
+	// compares with what is there, not with what it once did.
 	Configure
 	// Refresh gives the kernel the lifetimes of Net anew; nothing else changed.
 	// Kernel lifetimes count in jiffies, which stand still during suspend.
@@ -37,7 +41,8 @@ const (
 	Forget
 	// RunHook starts the event script with Event and answers with
 	// Client.HookDone(Op). A script of this client that still runs is stopped
-	// by the driver first; no HookDone follows for that one.
+	// by the driver first; no HookDone follows for that one. Net is what the
+	// event is about, nil without a lease.
 	RunHook
 	// StopHook ends a running script; no HookDone follows.
 	StopHook
@@ -116,3 +121,10 @@ func (o *Effects) Reset() {
 }
 
 func (o *Effects) add(e Effect) { o.list = append(o.list, e) }
+
+// kind adds an effect that has no operands.
+func (o *Effects) kind(k EffectKind) { o.list = append(o.list, Effect{Kind: k}) }
+
+// since returns what was appended to the buffer from offset n on. The buffer
+// may move when it grows; octets handed out before stay where they were.
+func (o *Effects) since(n int) []byte { return o.buf[n:len(o.buf):len(o.buf)] }

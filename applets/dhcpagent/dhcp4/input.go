@@ -53,6 +53,13 @@ type Link struct {
 	HWType uint16
 	HWAddr []byte
 	MTU    int
+	// NoARP: the link has no address resolution (IFF_NOARP), so that conflicts
+	// cannot be detected.
+	NoARP bool
+	// Spread, together with a change of Up to true, tells that many links of
+	// the agent come back at the same time: the client waits a random time of
+	// up to one second before it sends.
+	Spread bool
 }
 
 // AddrChange says what somebody else did to the address the client had put on
