@@ -1,0 +1,43 @@
+package dhcpagent
+
+import (
+	"daemonbox/applets/dhcpagent/dhcp4"
+	"daemonbox/applets/dhcpagent/hook"
+	"daemonbox/core/timer"
+)
+
+// runHook gives an event to the event script. Its answer comes when the script
+// has ended, or in the next turn where there is none.
+func (c *client) runHook(e *dhcp4.Effect) {
+	op := e.Op
+	s := c.m.Status()
+	v := hook.Values{
+		Interface: c.name,
+		Event:     e.Event,
+		Family:    4,
+		State:     s.State.String(),
+		Now:       c.a.loop.Now(),
+		Net:       e.Net,
+		T1:        finite(s.T1),
+		T2:        finite(s.T2),
+	}
+	v.Message, _ = c.m.Ack()
+	if e.Net != nil {
+		if a := e.Net.Addr.Addr(); a != c.hookAddr {
+			v.OldAddress, c.hookAddr = c.hookAddr, a
+		}
+	}
+	c.a.hooks.Run(c.name, c.name, e.Event, hook.Env(c.a.env.Getenv, &v), func() {
+		if !c.removed {
+			c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.HookDone(now, op, out) })
+		}
+	})
+}
+
+// finite turns "no such time" into what the script's environment leaves out.
+func finite(t timer.Time) timer.Time {
+	if t == timer.Never {
+		return 0
+	}
+	return t
+}
