@@ -52,6 +52,7 @@ func TestCall(t *testing.T) {
 	if d := cmp.Diff(want, reply); d != "" {
 		t.Error(d)
 	}
+	f.do(func() {}) // got was written on the loop
 	if got.Cmd != "start" || got.If != "eth0" || got.Netns != "blue" || got.Family != 4 || *got.TimeoutMS != -1 ||
 		string(got.Args) != `{"a":"b"}` || string(got.ID) != "1" || !got.Privileged {
 		t.Errorf("request %+v", got)

@@ -133,11 +133,13 @@ func (s *Server) Close() {
 	s.closed = true
 	s.pause.Stop()
 	s.source.Remove()
+	// First the socket: a client that sees its connection end and looks again
+	// must not find it.
+	s.place.release()
 	for p := range s.peers {
 		p.flush()
 		p.close()
 	}
-	s.place.release()
 }
 
 func (s *Server) accept() {
