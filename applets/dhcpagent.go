@@ -2,6 +2,11 @@
 
 package applets
 
-import "daemonbox/applets/dhcpagent"
+import (
+	"daemonbox/applets/dhcpagent"
+	dhcplab "daemonbox/applets/dhcpagent/lab"
+)
 
-func init() { add(Applet{Name: "dhcpagent", Short: "DHCP client daemon", Main: dhcpagent.Main}) }
+func init() {
+	add(Applet{Name: "dhcpagent", Short: "DHCP client daemon", Main: dhcpagent.Main, Lab: dhcplab.Lab, LabName: "dhcp"})
+}
