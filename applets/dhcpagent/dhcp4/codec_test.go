@@ -10,17 +10,17 @@ import (
 // reply is a BOOTREPLY to be spoiled by tests: options in the given areas, each
 // as it stands.
 type reply struct {
-	yiaddr           string
-	options          string
-	file, sname      string
-	noEnd, noCookie  bool
-	op, hlen, htype  uint8
-	trailer          string
-	siaddr, ciaddr   string
-	flags            uint16
-	secs             uint16
-	chaddr           string
-	xid              uint32
+	yiaddr          string
+	options         string
+	file, sname     string
+	noEnd, noCookie bool
+	op, hlen, htype uint8
+	trailer         string
+	siaddr, ciaddr  string
+	flags           uint16
+	secs            uint16
+	chaddr          string
+	xid             uint32
 }
 
 func (r reply) bytes() []byte {

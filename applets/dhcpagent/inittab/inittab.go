@@ -1,7 +1,7 @@
 // Package inittab knows names and types of DHCP options: the built-in tables
 // for DHCPv4 and DHCPv6, the inittab files that add to them or override them,
-// and the text form of option values. It does no I/O. A Table is changed only by
-// ParseFile; afterwards any goroutine may read it.
+// and the text form of option values. A Table is changed only by ParseFile;
+// afterwards any goroutine may read it.
 package inittab
 
 import (
