@@ -1,5 +1,7 @@
 package event
 
+import "slices"
+
 // maxSpare is the largest buffer of posts kept for the next burst.
 const maxSpare = 4096
 
@@ -59,9 +61,11 @@ func (l *Loop) runPosts() (stop bool) {
 	stop = l.stop
 	l.stop = false
 	l.mu.Unlock()
-	for _, fn := range batch {
-		fn()
-		l.measurePost(fn)
+	for some := range slices.Chunk(batch, measuredPosts) {
+		for _, fn := range some {
+			fn()
+		}
+		l.measurePosts(some)
 	}
 	clear(batch)
 	if cap(batch) > maxSpare {
