@@ -48,8 +48,13 @@ func (a *agent) adopt() error {
 	if err != nil {
 		return fmt.Errorf("adopt the boot lease: %w", err)
 	}
+	c.adopted = true
 	c.adoptAddress(savedAddr(s))
 	c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.Adopt(now, s, out) })
+	if c.removed {
+		return errors.New("adopt the boot lease: it is not usable any more; its address is left in place")
+	}
+	c.adopted = false
 	return nil
 }
 

@@ -161,7 +161,7 @@ func (a *agent) openControl() error {
 // come before the first look at them, so that no change falls between.
 func (a *agent) openEvents() error {
 	var err error
-	if a.watcher, err = rtnl.Watch(rtnl.GroupLink, rtnl.GroupAddr4); err != nil {
+	if a.watcher, err = rtnl.Watch(rtnl.GroupLink, rtnl.GroupAddr4, rtnl.GroupAddr6); err != nil {
 		return fmt.Errorf("watch the kernel's interfaces: %w", err)
 	}
 	_, err = a.loop.Add("rtnetlink", a.watcher.Fd(), event.Read, func(event.Ready) { a.readEvents() })

@@ -33,6 +33,7 @@ type client struct {
 	net     *dhcp4.NetConfig // what the machine wants to stand, nil: nothing
 	probes  bool
 	primary bool
+	adopted bool // the address was there before us and stays if the adoption fails
 	limit   limiter
 	// hookAddr is the address that the script was last told of.
 	hookAddr netip.Addr
@@ -84,6 +85,7 @@ func (a *agent) newClient(p *pif, name string, alias, primary bool) (*client, er
 	}
 	c := &client{a: a, pif: p, name: name, log: a.logger(name), primary: primary}
 	c.m = dhcp4.New(a.machineConfig(c, alias), p.state(name), a.rnd)
+	c.m.AvoidXids(a.expects)
 	a.clients[name] = c
 	if alias {
 		p.clients = append(p.clients, c)
@@ -92,6 +94,17 @@ func (a *agent) newClient(p *pif, name string, alias, primary bool) (*client, er
 	}
 	a.idle.Stop()
 	return c, nil
+}
+
+// expects reports whether some client awaits an answer with this transaction
+// id.
+func (a *agent) expects(xid uint32) bool {
+	for _, c := range a.clients {
+		if c.m.Expecting(xid) {
+			return true
+		}
+	}
+	return false
 }
 
 // alias reports whether the client is an additional logical interface.
@@ -106,6 +119,7 @@ func (c *client) gone() {
 		return
 	}
 	c.removed = true
+	c.removeStray()
 	for _, t := range c.timers {
 		if t != nil {
 			t.Stop()

@@ -76,6 +76,7 @@ func (c *client) exec(e *dhcp4.Effect) {
 		c.a.leases.save(c.name, e.Saved)
 	case dhcp4.Forget:
 		c.a.leases.forget(c.name)
+		c.removeStray()
 	case dhcp4.RunHook:
 		c.runHook(e)
 	case dhcp4.StopHook:

@@ -134,8 +134,17 @@ func (p *pif) renamed(from string) {
 	}
 }
 
-// addrNew sees whether somebody changed an address of ours.
+// addrNew sees whether somebody changed an address of ours. An IPv6 address
+// that a router's advertisement brought says that the network is alive.
 func (a *agent) addrNew(ad rtnl.Addr) {
+	if ip := ad.Prefix.Addr(); ip.Is6() {
+		if p := a.pifs[ad.Index]; p != nil && ip.IsGlobalUnicast() {
+			for _, c := range slices.Clone(p.clients) {
+				c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.Hint(now, out) })
+			}
+		}
+		return
+	}
 	for _, c := range a.holders(ad) {
 		if ad.Flags&unix.IFA_F_PERMANENT != 0 && c.inst.addr.Valid != ^uint32(0) {
 			c.foreignChange(dhcp4.AddrTaken)

@@ -130,3 +130,14 @@ func (a *agent) ownedBySomeone(ad rtnl.Addr) bool {
 	}
 	return false
 }
+
+// removeStray takes an address away that was taken over from an agent that
+// died, when its lease turned out to be worth nothing.
+func (c *client) removeStray() {
+	if c.net != nil || c.adopted || !c.inst.addr.Prefix.IsValid() {
+		return
+	}
+	if err := c.configure(nil); err != nil {
+		c.log.Warn("cannot remove an address that an earlier agent left", "err", err)
+	}
+}
