@@ -116,6 +116,7 @@ func Start(loop *event.Loop, s Spec, m Method, done func(Exit)) (*Child, error) 
 		}
 		return f.Fd()
 	}
+	closeOnExec() // what came to us by execve(2) is not the child's
 	pidfd := -1
 	pid, err := syscall.ForkExec(s.Path, args, &syscall.ProcAttr{
 		Dir: dir, Env: env,

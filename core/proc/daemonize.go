@@ -153,8 +153,8 @@ func withoutMarker(env []string) []string {
 	return out
 }
 
-// closeOnExec keeps the caller's other descriptors out of the daemon. Go marks
-// its own; these came by execve(2).
+// closeOnExec keeps our caller's descriptors out of processes that we start.
+// Go marks its own; these came by execve(2).
 func closeOnExec() {
 	const first = 3
 	if unix.CloseRange(first, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC) == nil {
