@@ -4,9 +4,15 @@ package applets
 
 import (
 	"daemonbox/applets/dhcpagent"
-	dhcplab "daemonbox/applets/dhcpagent/lab"
+	"daemonbox/applets/dhcpagent/lab"
 )
 
 func init() {
-	add(Applet{Name: "dhcpagent", Short: "DHCP client daemon", Main: dhcpagent.Main, Lab: dhcplab.Lab, LabName: "dhcp"})
+	add(Applet{
+		Name:    "dhcpagent",
+		Short:   "DHCP client daemon",
+		Main:    dhcpagent.Main,
+		Lab:     lab.Lab,
+		LabName: "dhcp",
+	})
 }

@@ -71,7 +71,7 @@ func box(env applet.Env, args []string) int {
 	case helpWord:
 		return help(env, args[1:])
 	case labWord:
-		return lab(env, args[1:])
+		return labMain(env, args[1:])
 	default:
 		if strings.HasPrefix(args[0], "-") {
 			fmt.Fprintf(env.Stderr, "%s: unknown option %s\n", binary, args[0])

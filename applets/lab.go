@@ -8,9 +8,9 @@ import (
 	"daemonbox/core/proc"
 )
 
-// lab dispatches `daemonbox lab NAME`: an applet's main job shown in a private
+// labMain dispatches `daemonbox lab NAME`: an applet's main job shown in a private
 // network.
-func lab(env applet.Env, args []string) int {
+func labMain(env applet.Env, args []string) int {
 	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" {
 		labs(env.Stdout)
 		if len(args) == 0 {
