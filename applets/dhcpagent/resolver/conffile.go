@@ -99,6 +99,9 @@ func writeFile(root, text string) error {
 // restoreFile puts the former file back, if what is there is ours.
 func restoreFile(root string) error {
 	path, exists, err := locate(root)
+	if errors.Is(err, ErrManaged) || errors.Is(err, ErrDangling) || errors.Is(err, ErrUnfit) {
+		return nil // what we wrote is there no more
+	}
 	if err != nil || !exists {
 		return err
 	}

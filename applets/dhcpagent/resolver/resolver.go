@@ -166,6 +166,8 @@ func (r *Resolver) kick() {
 	steps, err := plan(r.entries, &r.have, look(r.o.Root, r.entries))
 	if err != nil {
 		r.report(Auto, err)
+	} else {
+		delete(r.errs, Auto)
 	}
 	r.running = true
 	r.run(steps)
