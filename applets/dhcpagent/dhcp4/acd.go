@@ -35,6 +35,7 @@ const (
 	acdIdle       acdPhase = iota
 	acdProbing             // in PRE_BOUND, the address is not configured
 	acdBackground          // the address is in use meanwhile
+	acdDone                // no conflict, the address is being configured
 	acdAnnouncing
 )
 
@@ -54,7 +55,7 @@ func (c *Client) detects() bool {
 
 // listen tells the driver when the need for ARP packets changes.
 func (c *Client) listen(out *Effects) {
-	want := c.acd.phase == acdProbing || c.acd.phase == acdBackground ||
+	want := c.acd.phase != acdIdle ||
 		c.state.leased() && c.leaving == 0 && c.ending == endNot && c.cfg.ACDDefend && c.detects()
 	if want != c.probing {
 		c.probing = want
@@ -87,7 +88,7 @@ func (c *Client) acdStep(now timer.Time, out *Effects) {
 	case acdAnnouncing:
 		c.announce(now, out)
 		return
-	case acdIdle:
+	case acdIdle, acdDone:
 		return
 	}
 	num := fastNum
@@ -100,16 +101,13 @@ func (c *Client) acdStep(now timer.Time, out *Effects) {
 		c.arm(TimerACD, now.Add(c.probeInterval(c.acd.sent == num)), out)
 		return
 	}
-	phase := c.acd.phase
-	c.acd.stop()
 	c.backoff.conflicts = 0
-	if phase == acdProbing {
+	if c.acd.phase == acdProbing {
+		c.acd.phase = acdDone
 		c.configure(c.lease.net, goalBind, out)
-		c.listen(out)
 		return
 	}
 	c.startAnnouncing(now, out)
-	c.listen(out)
 }
 
 // probeInterval is the time after a probe.
@@ -133,6 +131,7 @@ func (c *Client) announce(now timer.Time, out *Effects) {
 		return
 	}
 	c.acd.stop()
+	c.listen(out)
 }
 
 func (c *Client) sendARP(p *frame.ARP, out *Effects) {

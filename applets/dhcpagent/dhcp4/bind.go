@@ -151,11 +151,15 @@ func (c *Client) newLease(now timer.Time, m, orig *Message, start timer.Time, se
 
 // limitMTU keeps the MTU of the last lease if it was set a moment ago.
 func (c *Client) limitMTU(now timer.Time, n *NetConfig) {
-	if c.installed == nil || n.MTU == c.installed.MTU {
+	was := 0
+	if c.installed != nil {
+		was = c.installed.MTU
+	}
+	if n.MTU == was {
 		return
 	}
-	if now.Before(c.mtuSet.Add(mtuInterval)) {
-		n.MTU = c.installed.MTU
+	if c.installed != nil && now.Before(c.mtuSet.Add(mtuInterval)) {
+		n.MTU = was
 		return
 	}
 	c.mtuSet = now
@@ -258,12 +262,13 @@ func (c *Client) bound(now timer.Time, out *Effects) {
 	c.failed, c.lastError, c.linkLost = false, "", false
 	l := c.lease
 	c.note(out, slog.LevelInfo, "lease obtained", slog.String("addr", l.net.Addr.String()),
-		slog.String("peer", l.server.String()), slog.Duration("lease", l.expires.Sub(l.start)))
+		slog.String("peer", l.peer()), slog.String("lease", leaseText(l)))
 	c.save(out)
 	c.runHook(now, eventBound, afterOp, out)
 	switch {
 	case !c.detects():
 		c.backoff.conflicts = 0
+		c.acd.stop()
 	case c.cfg.ACD == ACDOptimistic:
 		c.startProbing(now, acdBackground, out)
 	default:
@@ -271,6 +276,24 @@ func (c *Client) bound(now timer.Time, out *Effects) {
 		c.startAnnouncing(now, out)
 	}
 	c.listen(out)
+}
+
+// peer names who gave the lease; a BOOTP server may not say who it is.
+func (l *lease) peer() string {
+	switch {
+	case l.server.IsValid():
+		return l.server.String()
+	case l.ack.Src.IsValid():
+		return l.ack.Src.Addr().String()
+	}
+	return ""
+}
+
+func leaseText(l *lease) string {
+	if l.expires == timer.Never {
+		return "infinite"
+	}
+	return l.expires.Sub(l.start).String()
 }
 
 // enterBound arms the lease's times.

@@ -164,9 +164,10 @@ func (c *Client) quiesce(out *Effects) {
 		}
 	}
 	c.endExchange(out)
+	c.config.goal = goalNone
+	c.lapse = 0
 	c.acd.stop()
 	c.listen(out)
-	c.lapse = 0
 }
 
 func (c *Client) arm(id TimerID, at timer.Time, out *Effects) {
@@ -190,7 +191,9 @@ func (c *Client) Timer(now timer.Time, id TimerID, out *Effects) {
 	if c.gone || id >= NumTimers {
 		return
 	}
-	c.overdue(now, out)
+	if id != TimerExpire {
+		c.overdue(now, out)
+	}
 	if c.timers[id] > now { // stopped or moved since
 		return
 	}
@@ -251,9 +254,10 @@ func (c *Client) Fail(now timer.Time, err error, out *Effects) {
 	c.failed = true
 	c.lastError = err.Error()
 	c.note(out, slog.LevelError, "cannot work on the interface", slog.String("err", c.lastError))
-	if c.leaving != 0 {
-		return // the script's end decides
+	if c.leaving != 0 || c.holding() {
+		return // what is held is kept, what is being given up goes its way
 	}
+	c.lease, c.informed = nil, nil
 	c.enter(now, Init, out)
 	c.endOp(api.Memory, c.lastError, out)
 }

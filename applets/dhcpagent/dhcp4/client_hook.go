@@ -74,7 +74,9 @@ func (c *Client) HookDone(now timer.Time, op uint32, out *Effects) {
 	c.overdue(now, out)
 	if op != 0 && op == c.hook.op {
 		c.hookEnded(now, out)
-		out.kind(Changed)
+		if !c.gone {
+			out.kind(Changed)
+		}
 	}
 }
 
@@ -103,23 +105,23 @@ func (c *Client) withdraw(now timer.Time, why reason, out *Effects) {
 	}
 	c.beginInternal(api.Start)
 	out.kind(Changed)
-	if c.installed == nil || c.state == PreBound {
+	if !c.holding() || c.state == PreBound {
 		c.restart(now, out)
 		if why == byNak {
 			c.extraHook(now, eventNak, out)
 		}
 		return
 	}
-	c.runHook(now, eventExpire, afterRestart, out)
-	if why == byExpiry && c.cfg.KeepOnExpiry {
-		return
-	}
+	c.overtake(now, out)
+	keep := why == byExpiry && c.cfg.KeepOnExpiry
 	cut := min(c.lease.expires, now).Add(useSlack)
-	if cut <= now {
-		c.unconfigure(false, out)
-		return
+	if !keep && cut > now {
+		c.arm(TimerExpire, cut, out)
 	}
-	c.arm(TimerExpire, cut, out)
+	c.runHook(now, eventExpire, afterRestart, out)
+	if !keep && cut <= now {
+		c.unconfigure(false, out)
+	}
 }
 
 // restart takes the address away and begins anew, at once or after the wait

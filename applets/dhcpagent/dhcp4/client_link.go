@@ -181,8 +181,8 @@ func (c *Client) newHardware(now timer.Time, wasUp bool, out *Effects) {
 	switch c.state {
 	case Selecting, Requesting:
 		c.enter(now, Selecting, out)
-	case InformSent:
-		c.enter(now, InformSent, out)
+	case InformSent, InitReboot:
+		c.enter(now, c.state, out)
 	case PreBound:
 		c.withdraw(now, byDoubt, out)
 	default:
@@ -212,6 +212,9 @@ func (c *Client) AddressChanged(now timer.Time, what AddrChange, out *Effects) {
 	}
 	if c.leaving != 0 || c.ending != endNot || c.lapse != 0 || !c.state.leased() && c.state != InitReboot {
 		c.unconfigure(true, out)
+		if c.state == PreBound && c.leaving == 0 && c.ending == endNot {
+			c.withdraw(now, byFailure, out) // the answer to Configure counts no more
+		}
 		return
 	}
 	text := "the address was deleted by somebody else"

@@ -37,6 +37,7 @@ type bench struct {
 	grant, configure, hooks bool
 	configErr               error
 
+	depth      int
 	timers     map[TimerID]timer.Time
 	hook       uint32
 	configOp   uint32
@@ -71,6 +72,7 @@ func newBench(t testing.TB, cfg *Config) *bench {
 // do gives the client an input and carries out what it wants.
 func (b *bench) do(input func(out *Effects)) {
 	b.t.Helper()
+	b.depth++
 	b.out.Reset()
 	input(&b.out)
 	list := slices.Clone(b.out.List())
@@ -81,7 +83,9 @@ func (b *bench) do(input func(out *Effects)) {
 	for i := range list {
 		b.effect(&list[i])
 	}
-	b.check()
+	if b.depth--; b.depth == 0 {
+		b.check()
+	}
 }
 
 func (b *bench) effect(e *Effect) {
@@ -109,6 +113,8 @@ func (b *bench) effect(e *Effect) {
 			op := e.Op
 			b.do(func(out *Effects) { b.c.Configured(b.now, op, b.configErr, out) })
 		}
+	case Refresh:
+		b.installed = e.Net
 	case Save:
 		b.saved = e.Saved
 	case Forget:
@@ -146,9 +152,16 @@ func (b *bench) check() {
 		owned = timers(TimerOp, TimerExpire, TimerRelease)
 	}
 	for id, at := range c.timers {
+		if d, ok := b.timers[TimerID(id)]; !c.gone && (ok && d != at || !ok && at != timer.Never) {
+			b.t.Fatalf("%v: timer %s: client has %d, driver %d\n%s", c.state, timerName(TimerID(id)), at, d,
+				strings.Join(b.log, "\n"))
+		}
 		if at != timer.Never && !owned.has(TimerID(id)) {
 			b.t.Fatalf("%v: timer %s must not be pending", c.state, timerName(TimerID(id)))
 		}
+	}
+	if b.probing != c.probing || b.installed != c.installed {
+		b.t.Fatalf("%v: driver has probing %v, net %v", c.state, b.probing, b.installed)
 	}
 	if b.extraCheck != nil {
 		b.extraCheck()

@@ -100,7 +100,7 @@ func (c *Client) Ack() (current, original *Message) {
 
 // Saved returns what should be on disk now, nil for nothing.
 func (c *Client) Saved() *Saved {
-	if c.lease == nil || c.state == Selecting || c.state == Requesting || c.state == Init {
+	if c.lease == nil || !c.stored {
 		return nil
 	}
 	return c.lease.saved
