@@ -20,8 +20,8 @@ const protoDHCP = unix.RTPROT_DHCP
 
 // graceSeconds is how much longer than the lease the kernel keeps the address:
 // the agent's own expiry comes first, and if the agent is dead the address is
-// gone no more than two seconds late.
-const graceSeconds = 2
+// gone no more than two seconds late: the rounding up adds less than one.
+const graceSeconds = 1
 
 // installed is what a client has put into the kernel.
 type installed struct {
