@@ -32,13 +32,13 @@ type flight struct {
 func TestNoDuplicateAddress(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := testConfig()
-		cfg.Lease, cfg.T1, cfg.T2 = 60*time.Second, 0, 0
+		cfg.Lease, cfg.T1, cfg.T2, cfg.Last = 60*time.Second, 0, 0, addr("192.0.2.11")
 		cfg.Authoritative = rapid.Bool().Draw(t, "authoritative")
 		cfg.RapidCommit = rapid.Bool().Draw(t, "rapid")
 		cfg.DeclineHold = 20 * time.Second
 		s := New(cfg, rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)))
 		var now time.Duration
-		clients := make([]modelClient, 5)
+		clients := make([]modelClient, 3)
 		var wire []flight
 		xid := uint32(0)
 		deliver := func(f flight) {
@@ -64,7 +64,7 @@ func TestNoDuplicateAddress(t *testing.T) {
 				}
 			}
 		}
-		for range rapid.IntRange(1, 150).Draw(t, "steps") {
+		for range 250 {
 			i := rapid.IntRange(0, len(clients)-1).Draw(t, "client")
 			c := &clients[i]
 			if c.until <= now {
@@ -73,7 +73,7 @@ func TestNoDuplicateAddress(t *testing.T) {
 			a := ask{client: byte(i), server: "192.0.2.1"}
 			switch what := rapid.IntRange(0, 8).Draw(t, "what"); {
 			case what == 0:
-				now += time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second
+				now += time.Duration(rapid.IntRange(1, 30).Draw(t, "seconds")) * time.Second
 				continue
 			case what == 1 && len(wire) > 0: // late by less than lateRelease
 				k := rapid.IntRange(0, len(wire)-1).Draw(t, "which")
@@ -97,8 +97,11 @@ func TestNoDuplicateAddress(t *testing.T) {
 					a.options = "\x33\x04\x00\x00\x00\x05"
 				}
 			case what == 5:
-				a.typ, a.server = request, ""
-				a.requested = rapid.SampledFrom([]string{"192.0.2.10", "192.0.2.11", "192.0.2.12"}).Draw(t, "address")
+				a.typ = request
+				a.requested = rapid.SampledFrom([]string{"192.0.2.10", "192.0.2.11"}).Draw(t, "address")
+				if rapid.Bool().Draw(t, "reboot") {
+					a.server = ""
+				}
 			case what == 6 && c.addr != "":
 				a.typ, a.ciaddr = release, c.addr
 				c.addr = ""
@@ -106,7 +109,7 @@ func TestNoDuplicateAddress(t *testing.T) {
 				a.typ, a.requested = decline, c.addr
 				c.addr = ""
 			case what == 8:
-				a.typ, a.requested, a.server = request, "192.0.2.10", "192.0.2.9"
+				a.typ, a.requested, a.server = request, "192.0.2.10", "192.0.2.9" // takes another's offer
 			default:
 				continue
 			}
