@@ -56,8 +56,10 @@ func TestBuildNetMask(t *testing.T) {
 		{"hole", "10.1.2.3", tlv(1, "\xff\x00\xff\x00"), "10.1.2.3/8", "10.255.255.255", []string{classful}},
 		{"three octets", "10.1.2.3", tlv(1, "\xff\xff\xff"), "10.1.2.3/8", "10.255.255.255", []string{classful}},
 		{"eight octets", "10.1.2.3", tlv(1, "\xff\xff\xff\x00\xff\xff\xff\x00"), "10.1.2.3/8", "10.255.255.255", []string{classful}},
-		{"other broadcast", "192.0.2.10", tlv(1, "\xff\xff\xff\x00") + tlv(28, ips("192.0.2.0")), "192.0.2.10/24", "192.0.2.255",
-			[]string{"INFO server's broadcast address does not fit the mask, ignored"}},
+		{
+			"other broadcast", "192.0.2.10", tlv(1, "\xff\xff\xff\x00") + tlv(28, ips("192.0.2.0")), "192.0.2.10/24", "192.0.2.255",
+			[]string{"INFO server's broadcast address does not fit the mask, ignored"},
+		},
 		{"broadcast of other length", "192.0.2.10", tlv(1, "\xff\xff\xff\x00") + tlv(28, "\x01"), "192.0.2.10/24", "192.0.2.255", nil},
 	}
 	for _, tt := range tests {

@@ -343,6 +343,24 @@ func TestOfferWithdrawn(t *testing.T) {
 	}
 }
 
+// TestOfferWithdrawnWithinLease: the end of an offer is not the end of a lease
+// that the client was told before.
+func TestOfferWithdrawnWithinLease(t *testing.T) {
+	cfg := testConfig()
+	cfg.Last = cfg.First
+	s := newServer(cfg)
+	a := bind(t, s, 0, 1)
+	say(t, s, time.Second, ask{typ: release, client: 1, ciaddr: a, server: "192.0.2.1"}) // may be older than the ACK
+	say(t, s, time.Second, ask{typ: discover, client: 1})
+	say(t, s, time.Second, ask{typ: request, client: 1, requested: a, server: "192.0.2.9"})
+	if got := say(t, s, time.Minute, ask{typ: discover, client: 2}); got != "silence" {
+		t.Errorf("leased address given away: %s", got)
+	}
+	if got := say(t, s, time.Minute, ask{typ: discover, client: 1}); !strings.HasPrefix(got, "OFFER "+a) {
+		t.Errorf("own address not offered: %s", got)
+	}
+}
+
 func TestInform(t *testing.T) {
 	s := newServer(testConfig())
 	m, r := give(t, s, 0, ask{typ: inform, client: 1, ciaddr: "192.0.2.200"})
