@@ -8,7 +8,7 @@
 //
 // Opening has a trap: bind(2) of a socket that was made with a protocol waits
 // for an RCU grace period, 10 to 20 ms. The socket is therefore made with
-// protocol 0, gets its filter, and learns the protocol in bind: 15 us, and no
+// protocol 0, gets its filter, and learns the protocol in bind: no wait, and no
 // unfiltered packet is ever queued. Closing always costs such a grace period,
 // so Close leaves it to a goroutine.
 package rawsock
