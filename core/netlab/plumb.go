@@ -1,7 +1,9 @@
 package netlab
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 
@@ -90,7 +92,23 @@ func (h *Host) plug(names []string) error {
 	})
 }
 
+// addBridge makes a bridge that passes every frame as a wire would. On a
+// machine with the module br_netfilter loaded the kernel would otherwise drop
+// frames in which it finds malformed IP packets.
 func (h *Host) addBridge(name string) error {
+	err := h.Do(func() error {
+		for _, p := range []string{"arptables", "iptables", "ip6tables"} {
+			path := "/proc/sys/net/bridge/bridge-nf-call-" + p
+			err := os.WriteFile(path, []byte("0"), 0o644)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("keep packet filters off the bridge: %w", err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	return h.Change(func(_ *rtnl.Conn, b *rtnl.Batch) error {
 		b.AddBridge(name, rtnl.SetLinkOptions{Up: rtnl.Bool(true)})
 		return nil

@@ -29,7 +29,7 @@ while :; do sleep 1; done
 `)
 	w.agent("-o", "ACD=off", "eth0")
 	w.bound("eth0")
-	w.waitHook("BOUND", 1, soon)
+	w.waitHookLine("BOUND")
 	began := time.Now()
 	p, err := w.c.Start(program, "dhcpctl", "eth0", "release")
 	if err != nil {

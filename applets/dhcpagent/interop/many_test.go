@@ -4,6 +4,7 @@ package interop
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"daemonbox/applets/dhcpagent/interop/peer"
@@ -26,7 +27,12 @@ func TestManyInterfaces(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.dnsmasq(w.s, "--dhcp-range=192.0.2.64,192.0.2.250,120", "--dhcp-authoritative")
+	// A wide range, since dnsmasq picks addresses by a hash and may offer one
+	// to two clients at the same moment.
+	if err := w.s.AddAddr("eth0", netip.MustParsePrefix("10.0.0.1/8")); err != nil {
+		t.Fatal(err)
+	}
+	w.dnsmasq(w.s, "--dhcp-range=10.1.0.0,10.250.255.255,255.0.0.0,120", "--dhcp-authoritative")
 	sniff := w.scripted(w.s, serverAddr, silent)
 	a := w.agent("-o", "ACD=off", "m*")
 	seen := make(map[string]string)

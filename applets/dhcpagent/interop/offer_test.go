@@ -109,7 +109,7 @@ func TestKeaClasses(t *testing.T) {
 		name, test string
 		args       []string
 	}{
-		{"client identifier", "option[61].hex == 0x00686f73742d31", []string{"-o", "CLIENT_ID=host-1"}},
+		{"client identifier", "option[61].hex == 0x686f73742d31", []string{"-o", "CLIENT_ID=host-1"}},
 		{"request list", "option[55].hex == 0x0103062a", []string{"-o", "PARAM_REQUEST_LIST=1,3,6,42"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
