@@ -120,11 +120,10 @@ func (m *Message) ServerID() netip.Addr {
 	return a
 }
 
-// BootFile returns the file name of option 67 or of the file field, and
-// ServerName that of option 66 or of the sname field. A field that carries
-// options (RFC 2132 §9.3) has no name.
+// BootFile returns the file name of option 67 or of the file field. A field that
+// carries options (RFC 2132 §9.3) has no name.
 func (m *Message) BootFile() string {
-	if v, ok := m.opts.get(67); ok {
+	if v, ok := m.opts.get(optBootFile); ok {
 		return text(v)
 	}
 	if m.Overload&1 != 0 || len(m.Raw) < offCookie {
@@ -133,9 +132,10 @@ func (m *Message) BootFile() string {
 	return text(m.Raw[offFile:offCookie])
 }
 
-// ServerName is explained at BootFile.
+// ServerName returns the name of option 66 or of the sname field, in the same
+// way.
 func (m *Message) ServerName() string {
-	if v, ok := m.opts.get(66); ok {
+	if v, ok := m.opts.get(optServerName); ok {
 		return text(v)
 	}
 	if m.Overload&2 != 0 || len(m.Raw) < offFile {

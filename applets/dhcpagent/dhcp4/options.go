@@ -27,6 +27,8 @@ const (
 	optT2           = uint8(dhcpv4.OptionRebindingTimeValue)
 	optVendorClass  = uint8(dhcpv4.OptionClassIdentifier)
 	optClientID     = uint8(dhcpv4.OptionClientIdentifier)
+	optServerName   = uint8(dhcpv4.OptionTFTPServerName)
+	optBootFile     = uint8(dhcpv4.OptionBootfileName)
 	optRapidCommit  = uint8(dhcpv4.OptionRapidCommit)          // RFC 4039
 	optFQDN         = uint8(dhcpv4.OptionFQDN)                 // RFC 4702
 	optIPv6Only     = uint8(dhcpv4.OptionIPv6OnlyPreferred)    // RFC 8925

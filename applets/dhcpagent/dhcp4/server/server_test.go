@@ -509,3 +509,18 @@ func TestDropped(t *testing.T) {
 		t.Errorf("%+v, %d answers", st, len(out))
 	}
 }
+
+// BenchmarkRenew is the exchange a server sees most.
+func BenchmarkRenew(b *testing.B) {
+	s := newServer(testConfig())
+	renew := ask{typ: request, client: 1, ciaddr: bind(b, s, 0, 1), options: "\x37\x04\x01\x03\x06\x0f"}.bytes()
+	out := make([]Reply, 0, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		out = out[:0]
+		s.Packet(0, renew, netip.Addr{}, &out)
+	}
+	if len(out) != 1 {
+		b.Fatal("no answer")
+	}
+}
