@@ -17,7 +17,8 @@ import (
 )
 
 // BenchmarkEcho answers messages on unix sockets, one at a time on a single
-// socket or 1000 in one go. The client is a C program in all cases.
+// socket and a single processor, or 1000 in one go. The client is a C program
+// in all cases.
 func BenchmarkEcho(b *testing.B) {
 	prog := compile(b)
 	for _, mode := range []Mode{Direct, Parked} {
@@ -38,6 +39,9 @@ func benchEcho(b *testing.B, prog string, mode Mode, sockets int) {
 			s.wall = took // by the client's clock
 			return s
 		}
+	}
+	if sockets == 1 {
+		pin(b)
 	}
 	inC := newEcho(b, prog, "client", sockets)
 	startEcho(b, prog, "server", inC.servers, nil, nil)
@@ -98,6 +102,36 @@ func serveOnGoroutines(b *testing.B, c *echoClient, reply bool) *echoClient {
 		}()
 	}
 	return c
+}
+
+// pin keeps this process and those that it starts on one processor until the
+// benchmark ends. With a single message under way there is nothing to do at
+// the same time, and where the kernel happens to wake each side would decide
+// more than what the contenders do.
+func pin(b *testing.B) {
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		b.Fatal(err)
+	}
+	var one unix.CPUSet
+	for cpu := 0; one.Count() == 0; cpu++ {
+		if all.IsSet(cpu) {
+			one.Set(cpu)
+		}
+	}
+	setAll := func(set *unix.CPUSet) {
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, t := range threads { // later ones take after those
+			if tid, err := strconv.Atoi(t.Name()); err == nil {
+				_ = unix.SchedSetaffinity(tid, set) // it may have ended
+			}
+		}
+	}
+	setAll(&one)
+	b.Cleanup(func() { setAll(&all) })
 }
 
 // echoClient is a running client and the far ends of its sockets.

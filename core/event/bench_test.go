@@ -16,7 +16,7 @@ import (
 
 // rounds is in how many turns the contenders take their share: many, since
 // what else the host does disturbs some of them. Ratios compare the medians.
-const rounds = 40
+const rounds = 20
 
 // contender is one of the things compared.
 type contender struct {
