@@ -23,19 +23,8 @@ var errForeign = errors.New("a file that is not ours is in the way; left alone")
 
 // installMain is `daemonbox --install DIR [--hard]`.
 func installMain(env applet.Env, args []string) int {
-	dir, hard := "", false
-	for _, a := range args {
-		switch {
-		case a == "--hard":
-			hard = true
-		case dir == "" && a != "" && a[0] != '-':
-			dir = a
-		default:
-			dir = ""
-			args = nil
-		}
-	}
-	if dir == "" {
+	dir, hard, ok := installArgs(args)
+	if !ok {
 		fmt.Fprintf(env.Stderr, "Usage: %s --install DIR [--hard]\n", binary)
 		return exitUsage
 	}
@@ -54,6 +43,20 @@ func installMain(env applet.Env, args []string) int {
 		return proc.ExitFailure
 	}
 	return install(env.Stderr, installer{exe: exe, dir: dir, hard: hard})
+}
+
+func installArgs(args []string) (dir string, hard, ok bool) {
+	for _, a := range args {
+		switch {
+		case a == "--hard":
+			hard = true
+		case dir == "" && a != "" && a[0] != '-':
+			dir = a
+		default:
+			return "", false, false
+		}
+	}
+	return dir, hard, dir != ""
 }
 
 func realDir(dir string) (string, error) {

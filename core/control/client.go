@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"strconv"
 	"sync"
@@ -79,9 +78,12 @@ type Event struct {
 
 // Client is a tool's end of the control protocol. Any goroutine may use it,
 // several at once.
+//
+// The connection is a plain descriptor on the runtime's poller: the dialer of
+// package net would bring its resolver along, 300 kB.
 type Client struct {
 	path string
-	conn *net.UnixConn
+	conn *os.File
 	done chan struct{} // closed when nothing more can be read
 
 	write sync.Mutex // one frame at a time
@@ -98,38 +100,52 @@ type Client struct {
 // full is tried again until the timeout has passed.
 func Dial(path string, timeout time.Duration) (*Client, error) {
 	const again = 10 * time.Millisecond
-	deadline := time.Now().Add(timeout)
-	for {
-		d := net.Dialer{Deadline: deadline}
-		conn, err := d.Dial("unix", path)
+	for deadline := time.Now().Add(timeout); ; time.Sleep(again) {
+		fd, err := connect(path)
 		if err == nil {
 			c := &Client{
-				path: path, conn: conn.(*net.UnixConn), done: make(chan struct{}),
+				path: path, conn: os.NewFile(uintptr(fd), path), done: make(chan struct{}),
 				waiting: make(map[int64]chan Reply),
 			}
 			go c.receive()
 			return c, nil
 		}
 		if !errors.Is(err, unix.EAGAIN) || time.Until(deadline) < again {
-			return nil, dialError(path, err)
+			return nil, &Error{path, dialKind(err), err}
 		}
-		time.Sleep(again)
 	}
 }
 
-func dialError(path string, err error) error {
-	var sys *os.SyscallError
-	if errors.As(err, &sys) {
-		err = sys // without the path once more
+// connect makes a connected socket that does not block. On a Unix socket
+// connect(2) never says EINPROGRESS: it is done at once, or says EAGAIN when
+// the listener's queue is full.
+func connect(path string) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
 	}
-	kind := ErrDown
+	for {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, os.NewSyscallError("connect", err)
+	}
+	return fd, nil
+}
+
+// dialKind says what an error of connect means.
+func dialKind(err error) error {
 	switch {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		kind = ErrRefused
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, os.ErrDeadlineExceeded):
-		kind = ErrBusy
+		return ErrRefused
+	case errors.Is(err, unix.EAGAIN):
+		return ErrBusy
 	}
-	return &Error{path, kind, err}
+	return ErrDown
 }
 
 // Close ends the connection. Calls that wait for an answer fail.
@@ -233,27 +249,28 @@ func (c *Client) ended() error {
 		return c.err
 	}
 	kind := ErrEnded
-	if !c.answered && !errors.Is(c.err, net.ErrClosed) {
+	if !c.answered && !errors.Is(c.err, os.ErrClosed) {
 		kind = c.probe()
 	}
-	var cause error
-	if !errors.Is(c.err, io.EOF) {
-		cause = c.err
+	cause := c.err
+	var path *os.PathError
+	switch {
+	case errors.Is(cause, io.EOF):
+		cause = nil
+	case errors.As(cause, &path):
+		cause = path.Err // the path is named already
 	}
 	return &Error{c.path, kind, cause}
 }
 
 // probe tells a daemon that turned us away at once from one that has died.
 func (c *Client) probe() error {
-	conn, err := net.DialTimeout("unix", c.path, 100*time.Millisecond)
+	fd, err := connect(c.path)
 	if err == nil {
-		conn.Close()
+		unix.Close(fd)
 		return ErrBusy
 	}
-	if errors.Is(err, unix.EAGAIN) {
-		return ErrBusy
-	}
-	return ErrDown
+	return dialKind(err)
 }
 
 // answer is any frame from a daemon.
