@@ -1,6 +1,10 @@
 package rtnl
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // Resync reads from the kernel all that the table holds and calls fn for each
 // difference, as if its event had come: deletions from the outside in (rules,
@@ -48,6 +52,8 @@ func (d *dumped) read(c *Conn, what uint) (err error) {
 		if d.neighs, err = c.Neighs(0, unix.AF_UNSPEC); err != nil {
 			return err
 		}
+		// Multicast addresses need no resolution and have no events.
+		d.neighs = slices.DeleteFunc(d.neighs, func(n Neigh) bool { return n.State == unix.NUD_NOARP })
 	}
 	if what&WithRules != 0 {
 		d.rules, err = c.Rules(unix.AF_UNSPEC)

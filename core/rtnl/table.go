@@ -286,17 +286,19 @@ func (t *Table) applyAddr(ev Event, fn func(Event)) {
 	}
 	t.dropRoutes(func(r *Route) bool {
 		return r.Dst.Addr().Is4() &&
-			(r.PrefSrc == a.Prefix.Addr() && r.Index == a.Index || last && r.Index == a.Index)
+			r.Index == a.Index && (r.PrefSrc == a.Prefix.Addr() || last && r.Scope != unix.RT_SCOPE_HOST)
 	}, fn)
 }
 
-// routesOfLink forgets the IPv4 routes of a link that is down or gone.
+// routesOfLink forgets the IPv4 routes of a link that is down or gone. Those to
+// the host's own addresses outlive the former.
 func (t *Table) routesOfLink(ev Event, fn func(Event)) {
 	if ev.Kind == LinkInet6 || ev.Kind == LinkNew && ev.Link.Flags&unix.IFF_UP != 0 {
 		return
 	}
 	t.dropRoutes(func(r *Route) bool {
-		return r.Index == ev.Link.Index && r.Dst.Addr().Is4() && r.Multipath == 0
+		return r.Index == ev.Link.Index && r.Dst.Addr().Is4() && r.Multipath == 0 &&
+			(ev.Kind == LinkDel || r.Scope != unix.RT_SCOPE_HOST)
 	}, fn)
 }
 
