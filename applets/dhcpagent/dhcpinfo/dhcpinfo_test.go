@@ -112,8 +112,20 @@ func TestValues(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
-		{}, {"Router", "3"}, {"Nonsense"}, {"256"}, {"-n", "0", "3"}, {"-n", "-1", "3"}, {"-n", "x", "3"},
-		{"-v", "5", "3"}, {"-v", "x", "3"}, {"-x", "3"}, {"--bogus"}, {"-i"}, {""}, {"99999999999"},
+		{},
+		{"Router", "3"},
+		{"Nonsense"},
+		{"256"},
+		{"-n", "0", "3"},
+		{"-n", "-1", "3"},
+		{"-n", "x", "3"},
+		{"-v", "5", "3"},
+		{"-v", "x", "3"},
+		{"-x", "3"},
+		{"--bogus"},
+		{"-i"},
+		{""},
+		{"99999999999"},
 	} {
 		got := run(t, nil, append(slices.Clone(args), "--socket", "/nonexistent")...)
 		if got.Status != exitUsage || got.Stdout != "" || !strings.Contains(got.Stderr, "usage: dhcpinfo") {
