@@ -26,7 +26,7 @@ func (l *Loop) measure(kind, name string) {
 // measuredPosts is how many posts in a row are measured together. They come in
 // bursts and do little, so that reading the clock for each would cost more
 // than all the rest.
-const measuredPosts = 8
+const measuredPosts = 16
 
 // measurePosts is measure for functions that have no names of their own.
 func (l *Loop) measurePosts(fns []func()) {
