@@ -58,11 +58,25 @@ func (c *client) configure(n *dhcp4.NetConfig) error {
 	if failed != nil {
 		return fmt.Errorf("configure %s: %w", want.addr.Prefix, failed)
 	}
+	c.logRoutes(want.routes)
 	c.inst = want
 	c.a.ownAddress(c)
 	c.pif.applyMTU()
 	c.a.resolverChanged(c)
 	return nil
+}
+
+// logRoutes logs the routes that are new and lead elsewhere than to everywhere:
+// a server on a hostile network can use them to draw traffic out of a tunnel,
+// and whoever looks for the reason has to find it.
+func (c *client) logRoutes(routes []rtnl.Route) {
+	for _, r := range routes {
+		if r.Dst.Bits() == 0 || r.Dst == c.net.Addr.Masked() ||
+			slices.ContainsFunc(c.inst.routes, func(x rtnl.Route) bool { return sameRouteKey(x, r) }) {
+			continue
+		}
+		c.log.Info("route of the lease installed", "route", r.Dst, "gateway", r.Gateway)
+	}
 }
 
 // desired translates a lease into kernel objects.

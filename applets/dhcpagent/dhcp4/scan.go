@@ -100,8 +100,13 @@ func parse(m *Message, b []byte, src netip.AddrPort, broadcast bool, op uint8) D
 	if int(m.HLen) > len(m.CHAddr) {
 		return DropHLen
 	}
-	if m.Cookie = binary.BigEndian.Uint32(b[offCookie:]) == magic; !m.Cookie {
-		return DropNone // BOOTP with a vendor area of unknown form
+	switch binary.BigEndian.Uint32(b[offCookie:]) {
+	case magic:
+		m.Cookie = true
+	case 0:
+		return DropNone // BOOTP without a vendor area (RFC 951 §3)
+	default:
+		return DropCookie // a vendor area nobody knows, or a damaged message
 	}
 	m.scan()
 	return m.vital()

@@ -1,6 +1,7 @@
 package dhcp4
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"strings"
 	"testing"
@@ -133,6 +134,8 @@ func TestParseDrops(t *testing.T) {
 		{"hlen 17", reply{hlen: 17}.bytes(), DropHLen},
 		{"hlen 255", reply{hlen: 255}.bytes(), DropHLen},
 		{"BOOTP", reply{noCookie: true, options: tlv(53, "\x05\x05")}.bytes(), DropNone},
+		{"cookie off by one", withCookie(magic + 1), DropCookie},
+		{"cookie of another protocol", withCookie(0x01020304), DropCookie},
 		{"type 0", reply{options: tlv(53, "\x00")}.bytes(), DropType},
 		{"type 1", reply{options: tlv(53, "\x01")}.bytes(), DropNone},
 		{"type 8", reply{options: tlv(53, "\x08")}.bytes(), DropNone},
@@ -241,6 +244,13 @@ func BenchmarkParse(b *testing.B) {
 	for b.Loop() {
 		Parse(&m, in, netip.AddrPort{}, false)
 	}
+}
+
+// withCookie is a good reply but for the cookie.
+func withCookie(cookie uint32) []byte {
+	b := reply{}.bytes()
+	binary.BigEndian.PutUint32(b[offCookie:], cookie)
+	return b
 }
 
 func FuzzParse(f *testing.F) {
