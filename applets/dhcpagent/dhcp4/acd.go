@@ -79,6 +79,7 @@ func (c *Client) startProbing(now timer.Time, phase acdPhase, out *Effects) {
 // startAnnouncing sends the first announcement.
 func (c *Client) startAnnouncing(now timer.Time, out *Effects) {
 	c.acd.phase, c.acd.sent = acdAnnouncing, 0
+	c.listen(out)
 	c.announce(now, out)
 }
 
@@ -104,7 +105,7 @@ func (c *Client) acdStep(now timer.Time, out *Effects) {
 	c.backoff.conflicts = 0
 	if c.acd.phase == acdProbing {
 		c.acd.phase = acdDone
-		c.configure(c.lease.net, goalBind, out)
+		c.bindNow(now, out)
 		return
 	}
 	c.startAnnouncing(now, out)
@@ -175,7 +176,7 @@ func (c *Client) ARP(now timer.Time, p frame.ARP, local bool, out *Effects) {
 // defend announces the address once; a second conflict within ten seconds is
 // lost (RFC 5227 §2.4 (b)).
 func (c *Client) defend(now timer.Time, p *frame.ARP, out *Effects) {
-	if !c.cfg.ACDDefend || !c.detects() {
+	if !c.cfg.ACDDefend || !c.detects() || !c.probing {
 		return
 	}
 	if now.Sub(c.acd.defended) >= defendInterval {

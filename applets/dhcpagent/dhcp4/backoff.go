@@ -29,8 +29,8 @@ const (
 
 // backoff slows down attempts that keep failing.
 type backoff struct {
-	// grace: the next refusal restarts at once, since the attempt rested on a
-	// lease that was good once.
+	// grace: the next refusal restarts at once. It is the first one since START
+	// or since a lease that was good.
 	grace     bool
 	refusals  uint8
 	conflicts uint8

@@ -13,6 +13,9 @@ const (
 	// useSlack is how long after its end a lease may still be configured; the
 	// kernel's own lifetime has the same slack.
 	useSlack = 2 * time.Second
+	// configRetry is the wait before a change of the interface that failed is
+	// tried again.
+	configRetry = 10 * time.Second
 	// mtuInterval is the least time between two changes of the interface's MTU:
 	// with some drivers a change resets the link.
 	mtuInterval = 60 * time.Second
@@ -49,6 +52,11 @@ type pendingConfig struct {
 // holding reports whether the address of the lease is configured.
 func (c *Client) holding() bool {
 	return c.lease != nil && c.installed != nil && c.installed.Addr.Addr() == c.lease.addr
+}
+
+// held reports whether the lease is used and nobody is giving it up.
+func (c *Client) held() bool {
+	return c.holding() && c.leaving == 0 && c.ending == endNot && c.lapse == 0
 }
 
 // acked is an ACK.
@@ -196,8 +204,19 @@ func (c *Client) leaseTimes(m *Message, start timer.Time, secs uint32) (t1, t2, 
 // enterPreBound looks for another holder of the address before it is
 // configured, where that is wanted.
 func (c *Client) enterPreBound(now timer.Time, out *Effects) {
+	c.arm(TimerExpire, c.lease.expires, out)
 	if c.detects() && c.cfg.ACD != ACDOptimistic {
 		c.startProbing(now, acdProbing, out)
+		return
+	}
+	c.bindNow(now, out)
+}
+
+// bindNow configures the address, unless the lease ended while it was probed.
+func (c *Client) bindNow(now timer.Time, out *Effects) {
+	if c.lease.expires <= now {
+		c.lastError = "the lease was over before it could be used"
+		c.withdraw(now, byFailure, out)
 		return
 	}
 	c.configure(c.lease.net, goalBind, out)
@@ -238,9 +257,15 @@ func (c *Client) Configured(now timer.Time, op uint32, err error, out *Effects) 
 	}
 	goal := c.config.goal
 	c.config = pendingConfig{}
+	if err == nil && c.installed != nil {
+		c.lifetime = c.installed.Expires
+	}
 	if err != nil {
 		c.lastError = err.Error()
-		c.note(out, slog.LevelError, "cannot configure the interface", slog.String("err", c.lastError))
+		if now.Sub(c.configNoted) >= time.Minute {
+			c.configNoted = now
+			c.note(out, slog.LevelError, "cannot configure the interface", slog.String("err", c.lastError))
+		}
 	}
 	switch {
 	case goal == goalBind && c.state == PreBound:
@@ -252,6 +277,10 @@ func (c *Client) Configured(now timer.Time, op uint32, err error, out *Effects) 
 	case goal == goalExtend && c.state.leased():
 		// A change that failed does not end the lease.
 		c.extended(now, out)
+	}
+	if err != nil && c.state.leased() && c.held() && c.timers[TimerRefresh] == timer.Never {
+		c.configFailed = true
+		c.arm(TimerRefresh, now.Add(configRetry), out)
 	}
 }
 

@@ -39,8 +39,13 @@ type Client struct {
 	// installed is what the driver was last told to configure.
 	installed *NetConfig
 	config    pendingConfig
-	acd       conflictDetection
-	probing   bool // last Probing effect
+	// configFailed: the kernel has less than installed says; TimerRefresh
+	// tries again.
+	configFailed bool
+	// lifetime is the end of the lease as the kernel last learnt it.
+	lifetime timer.Time
+	acd      conflictDetection
+	probing  bool // last Probing effect
 	// linkLost: the link was down since the address was last probed.
 	linkLost bool
 	// refreshes are the moments of the last refreshes, oldest first.
@@ -72,6 +77,7 @@ type Client struct {
 	lastError             string
 	lastHint              timer.Time
 	renewNoted            timer.Time
+	configNoted           timer.Time
 }
 
 // New returns a client in state INIT. rnd must not be shared with another
@@ -89,7 +95,9 @@ func New(cfg *Config, link Link, rnd *rand.Rand) *Client {
 	for i := range c.dropNoted {
 		c.dropNoted[i] = longAgo
 	}
-	c.lastHint, c.mtuSet, c.renewNoted, c.acd.defended = longAgo, longAgo, longAgo, longAgo
+	for _, t := range [...]*timer.Time{&c.lastHint, &c.mtuSet, &c.renewNoted, &c.configNoted, &c.acd.defended} {
+		*t = longAgo
+	}
 	return c
 }
 
@@ -146,6 +154,9 @@ func (c *Client) enter(now timer.Time, s State, out *Effects) {
 	case Renewing, Rebinding:
 		c.enterRenewal(now, out)
 	case InitReboot:
+		if c.holding() {
+			c.arm(TimerExpire, c.lease.expires, out)
+		}
 		c.begin(now, kindReboot, out)
 	case InformSent:
 		c.begin(now, kindInform, out)
@@ -215,6 +226,7 @@ func (c *Client) Timer(now timer.Time, id TimerID, out *Effects) {
 		c.acdStep(now, out)
 	case TimerOp:
 		c.endOp(api.Timeout, "", out)
+		c.overdue(now, out)
 	case TimerRefresh:
 		c.refreshNow(now, out)
 	case TimerRelease:
@@ -222,9 +234,10 @@ func (c *Client) Timer(now timer.Time, id TimerID, out *Effects) {
 	}
 }
 
-// overdue handles the end of the lease before anything else if it has come.
+// overdue handles the end of the lease before anything else if it has come, and
+// an end that was put off for a user's operation once that is over.
 func (c *Client) overdue(now timer.Time, out *Effects) {
-	if c.timers[TimerExpire] <= now {
+	if c.timers[TimerExpire] <= now || c.lapse != 0 && !c.op.user {
 		c.timers[TimerExpire] = timer.Never
 		// The driver's timer may be pending still.
 		out.add(Effect{Kind: Disarm, Timer: TimerExpire})

@@ -127,6 +127,7 @@ func (c *Client) refresh(now timer.Time, spread bool, out *Effects) {
 		at = now.Add(c.upTo(spreadTime))
 	}
 	at = max(at, c.refreshes[0].Add(refreshWindow))
+	c.configFailed = false // a refresh configures everything
 	if at > now {
 		c.arm(TimerRefresh, at, out)
 		return
@@ -135,6 +136,11 @@ func (c *Client) refresh(now timer.Time, spread bool, out *Effects) {
 }
 
 func (c *Client) refreshNow(now timer.Time, out *Effects) {
+	if c.configFailed && c.state.leased() {
+		c.configFailed = false
+		c.configure(c.lease.net, goalNone, out)
+		return
+	}
 	if !c.link.Up {
 		return
 	}
@@ -215,6 +221,11 @@ func (c *Client) AddressChanged(now timer.Time, what AddrChange, out *Effects) {
 		if c.state == PreBound && c.leaving == 0 && c.ending == endNot {
 			c.withdraw(now, byFailure, out) // the answer to Configure counts no more
 		}
+		return
+	}
+	if what == AddrDeleted && c.lifetime <= now {
+		// It was the kernel: it never learnt of the renewal.
+		c.configure(c.lease.net, goalNone, out)
 		return
 	}
 	text := "the address was deleted by somebody else"

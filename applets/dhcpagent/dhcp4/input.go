@@ -44,6 +44,10 @@ type Saved struct {
 	// Held says that the address still stands on the link with our mark and
 	// the link has been up all the time (restart of the agent).
 	Held bool
+	// Stands says that the address still stands on the link with our mark, but
+	// the link may have been down: it is kept until a server speaks, and probed
+	// again.
+	Stands bool
 }
 
 // Link is what the client has to know of its interface.

@@ -167,7 +167,7 @@ func (c *Client) displace(now timer.Time, out *Effects) {
 		out.kind(StopHook)
 		c.overtake(now, out)
 	}
-	c.clearOp(out)
+	c.endOp(api.Pend, "", out) // an internal one has an id where the agent itself asked
 }
 
 func (c *Client) clearOp(out *Effects) {
@@ -222,23 +222,25 @@ func (c *Client) start(now timer.Time, s *Saved, out *Effects) {
 		return
 	}
 	c.lease, c.informed = nil, nil
-	c.backoff.grace = false
+	c.backoff.grace = true // somebody waits, and nothing has gone wrong yet
 	if s != nil {
 		c.lease = c.load(now, s, out)
 	}
 	if c.lease != nil {
-		c.backoff.grace = true
-		held := s.Held
+		held := s.Held || s.Stands
 		if held {
 			c.installed = c.lease.net
+			c.linkLost = !s.Held
 		}
 		c.enter(now, InitReboot, out)
 		if held {
 			// The first message has its place before the work with the kernel.
 			c.configure(c.lease.net, goalNone, out)
-			c.arm(TimerExpire, c.lease.expires, out)
 		}
 		return
+	}
+	if s != nil && (s.Held || s.Stands) {
+		c.removeStanding(out)
 	}
 	if d := c.upTo(c.cfg.StartDelay); d > 0 {
 		c.enter(now, Init, out)
@@ -246,6 +248,15 @@ func (c *Client) start(now timer.Time, s *Saved, out *Effects) {
 		return
 	}
 	c.enter(now, Selecting, out)
+}
+
+// removeStanding takes away an address that an earlier run of the agent left on
+// the link and that is of no use.
+func (c *Client) removeStanding(out *Effects) {
+	c.seq++
+	c.config = pendingConfig{op: c.seq}
+	c.installed = nil
+	out.add(Effect{Kind: Configure, Op: c.seq})
 }
 
 // load makes a lease of a saved one, nil if it is of no use.
@@ -359,7 +370,7 @@ func (c *Client) finishEnd(now timer.Time, out *Effects) {
 			c.save(out)
 		}
 	case endRelease:
-		if c.holding() && c.lease.server.IsValid() && c.link.Up {
+		if c.holding() && c.lease.server.IsValid() && c.link.Up && now < c.lease.expires {
 			c.enter(now, Releasing, out)
 			return
 		}
@@ -389,6 +400,7 @@ func (c *Client) enterReleasing(now timer.Time, out *Effects) {
 		kind: kindRelease, xid: c.newXid(), addr: l.addr, server: l.server, reason: "released on request",
 	}, out)
 	c.arm(TimerRelease, now.Add(releaseWait), out)
+	c.arm(TimerExpire, l.expires.Add(useSlack), out)
 }
 
 // released is the end of the wait.
@@ -424,7 +436,7 @@ func (c *Client) Shutdown(now timer.Time, out *Effects) {
 // began is not known for sure: it counts for an hour at most and is renewed at
 // once.
 func (c *Client) Adopt(now timer.Time, s *Saved, out *Effects) {
-	if c.gone || c.state != Init || c.ending != endNot {
+	if c.gone || c.state != Init || c.ending != endNot || c.op.active {
 		return
 	}
 	l := c.load(now, s, out)

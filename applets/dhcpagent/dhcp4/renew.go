@@ -74,15 +74,16 @@ func (c *Client) renewed(now timer.Time, l *lease, out *Effects) {
 	c.checkExtension(now, c.lease, l, out)
 	c.lease = l
 	lost := c.linkLost
-	c.linkLost, c.lapse, c.lastError = false, 0, ""
+	change := lost || c.configFailed || !sameNet(c.installed, l.net)
+	c.linkLost, c.configFailed, c.lapse, c.lastError = false, false, 0, ""
+	c.disarm(TimerRefresh, out)
 	c.backoff.bound()
-	change := lost || !sameNet(c.installed, l.net)
 	if change {
 		c.configure(l.net, goalExtend, out)
 	}
 	c.enter(now, Bound, out)
 	if !change {
-		c.installed = l.net
+		c.installed, c.lifetime = l.net, l.net.Expires
 		out.add(Effect{Kind: Refresh, Net: l.net})
 		c.extended(now, out)
 	}
@@ -148,6 +149,11 @@ func (c *Client) rebootUnanswered(now timer.Time, out *Effects) {
 func (c *Client) expireTimer(now timer.Time, out *Effects) {
 	if c.leaving != 0 || c.ending != endNot {
 		c.unconfigure(false, out)
+		return
+	}
+	if c.state == PreBound {
+		c.lastError = "the lease was over before it could be used"
+		c.withdraw(now, byFailure, out)
 		return
 	}
 	if c.op.user && c.lapsed(now, out) {

@@ -65,7 +65,7 @@ func (s State) owned() timerSet {
 	case Requesting, InformSent:
 		return timers(TimerRetransmit)
 	case PreBound:
-		return timers(TimerACD)
+		return timers(TimerACD, TimerExpire)
 	case Bound:
 		return timers(TimerT1, TimerT2, TimerExpire, TimerACD, TimerRefresh)
 	case Renewing:
@@ -89,7 +89,8 @@ func carried(old, s State) timerSet {
 	switch {
 	case old.leased() && s.leased():
 		return lease & s.owned()
-	case old.leased() && s == InitReboot, old == InitReboot && s.leased(), old == InitReboot && s == InitReboot:
+	case old.leased() && s == InitReboot, old == InitReboot && s.leased(), old == InitReboot && s == InitReboot,
+		old == PreBound && s == Bound:
 		return timers(TimerExpire)
 	}
 	return 0

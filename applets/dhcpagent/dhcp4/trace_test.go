@@ -237,9 +237,10 @@ func traceSaved(t *testing.T, b *bench, args traceArgs) *Saved {
 		xid: 7, opts: []byte{3, 4, 192, 0, 2, 1},
 	})
 	_, held := args["held"]
+	_, stands := args["stands"]
 	_, verify := args["verify"]
 	return &Saved{
-		Current: raw, Start: b.now.Add(-args.duration(t, "age", 0)), Held: held, Verify: verify,
+		Current: raw, Start: b.now.Add(-args.duration(t, "age", 0)), Held: held, Stands: stands, Verify: verify,
 		HWType: 1, HWAddr: testHW,
 	}
 }
