@@ -8,9 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// requestBuffer is the receive buffer of a Conn in octets: the kernel fills
-// dumps in pieces as large as the reader has room for, up to 32 KiB.
-const requestBuffer = 32 << 10
+// Receive buffers of a Conn in octets. Single answers are small; before the first
+// dump the buffer grows, because the kernel makes dumps in pieces as large as the
+// reader has room for, up to 32 KiB.
+const (
+	answerBuffer = 8 << 10
+	dumpBuffer   = 32 << 10
+)
 
 // dumpTries is how often a dump is begun anew when the table changed meanwhile.
 const dumpTries = 8
@@ -25,7 +29,7 @@ type Conn struct {
 // Requests are checked strictly and refusals explained where the kernel knows
 // how (Linux 4.20, 4.12). Reading needs no privilege, changing CAP_NET_ADMIN.
 func Dial() (*Conn, error) {
-	s, err := openSocket(0, requestBuffer)
+	s, err := openSocket(0, answerBuffer)
 	if err != nil {
 		return nil, fmt.Errorf("open rtnetlink socket: %w", err)
 	}
@@ -253,6 +257,9 @@ func (c *Conn) getAnswer(seq uint32, fn func(netlink.HeaderType, []byte) error) 
 // dump reads a table. reset is called before each attempt, fn for each message;
 // an error of fn skips that message only.
 func (c *Conn) dump(op string, typ netlink.HeaderType, req []byte, reset func(), fn func(netlink.HeaderType, []byte) error) error {
+	if len(c.s.buf) < dumpBuffer {
+		c.s.buf = make([]byte, dumpBuffer)
+	}
 	for range dumpTries {
 		reset()
 		seq, err := c.request(typ, netlink.Request|netlink.Dump, req)
