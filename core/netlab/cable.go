@@ -32,6 +32,14 @@ func (l *Lab) Links(a *Host, aIfs []string, b *Host, bIfs []string) ([]*Cable, e
 	if err := b.plug(bIfs); err != nil {
 		return fail(err)
 	}
+	// The kernel notices carriers a little later, at most once a second unless
+	// it is in a hurry, and bridges forward only then.
+	if err := a.awaitCarrier(aIfs); err != nil {
+		return fail(err)
+	}
+	if err := b.awaitCarrier(bIfs); err != nil {
+		return fail(err)
+	}
 	out := make([]*Cable, len(aIfs))
 	for i := range out {
 		out[i] = &Cable{a, b, aIfs[i], bIfs[i]}

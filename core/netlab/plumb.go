@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -90,6 +91,37 @@ func (h *Host) plug(names []string) error {
 		}
 		return nil
 	})
+}
+
+// awaitCarrier waits until interfaces work, and forward if they are ports.
+func (h *Host) awaitCarrier(names []string) error {
+	for _, name := range names {
+		err := Wait(5*time.Second, func() (bool, error) {
+			l, err := h.Link(name)
+			if err != nil || l.OperState != operUp {
+				return false, err
+			}
+			return !h.bridge || h.forwards(name), nil
+		})
+		if err != nil {
+			return fmt.Errorf("wait for the carrier of %s/%s: %w", h.name, name, err)
+		}
+	}
+	return nil
+}
+
+// operUp is IF_OPER_UP of RFC 2863, as rtnetlink reports it.
+const operUp = 6
+
+// forwards reports whether a port of a bridge is in the state "forwarding", or
+// that this cannot be known.
+func (h *Host) forwards(port string) bool {
+	var b []byte
+	err := h.Do(func() (err error) {
+		b, err = os.ReadFile("/sys/class/net/" + port + "/brport/state")
+		return err
+	})
+	return err != nil || string(b) == "3\n"
 }
 
 // addBridge makes a bridge that passes every frame as a wire would. On a

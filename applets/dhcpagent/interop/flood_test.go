@@ -109,7 +109,7 @@ func TestFlood(t *testing.T) {
 	_, before := memory(t, a.Pid())
 	flood(t, s, 20000, 4*time.Second, second)
 	_, after := memory(t, a.Pid())
-	if after > before+4096 {
+	if after > before+8192 {
 		t.Errorf("anonymous memory grew from %d to %d KiB", before, after)
 	}
 	if n := countLines(a.Output(), "reason="); n > 40 {
@@ -126,10 +126,11 @@ func TestOfferFlood(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.scripted(w.s, serverAddr, silent)
-	a := w.agent("-o", "ACD=off", "-o", "OFFER_WAIT=3", "eth0")
+	a := w.agent("-o", "ACD=off", "-o", "OFFER_WAIT=5", "eth0")
 	req := w.waitFor(s, "a DISCOVER", func(m *peer.Message) bool { return m.Type() == peer.Discover })
 	_, before := memory(t, a.Pid())
-	flood(t, s, 10000, 2*time.Second, func(i int) []byte {
+	// Far more than a collector of garbage leaves lying about.
+	flood(t, s, 10000, 4*time.Second, func(i int) []byte {
 		m := good(req, peer.Offer)
 		m.YIAddr = netip.AddrFrom4([4]byte{192, 0, 2, byte(64 + i%64)})
 		return s.Frame(req, m)
@@ -141,7 +142,7 @@ func TestOfferFlood(t *testing.T) {
 		return nil
 	})
 	w.waitState("eth0", later, "BOUND")
-	if _, after := memory(t, a.Pid()); after > before+4096 {
+	if _, after := memory(t, a.Pid()); after > before+8192 {
 		t.Errorf("anonymous memory grew from %d to %d KiB", before, after)
 	}
 }

@@ -24,7 +24,7 @@ func TestVendorOptionsWin(t *testing.T) {
 option vendor-encapsulated-options 01:04:de:ad:be:ef;
 subnet 192.0.2.0 netmask 255.255.255.0 { range 192.0.2.100; }
 `)
-	w.agent("-o", "ACD=off", "-o", "OFFER_WAIT=1", "eth0")
+	w.agent("-o", "ACD=off", "-o", "OFFER_WAIT=1", "-o", "PARAM_REQUEST_LIST=1,3,6,43", "eth0")
 	if st := w.bound("eth0"); st.Address != "192.0.2.100" || st.Server != "192.0.2.2" {
 		t.Errorf("bound to %s of %s", st.Address, st.Server)
 	}
