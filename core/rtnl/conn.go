@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 
 	"github.com/mdlayher/netlink"
@@ -99,7 +100,7 @@ func (c *Conn) link(index int, name string) (Link, error) {
 }
 
 // Addrs returns the addresses of an interface, or of all with index 0, of
-// AF_INET, AF_INET6 or both with AF_UNSPEC.
+// AF_INET, AF_INET6 or both with AF_UNSPEC. A missing interface is unix.ENODEV.
 func (c *Conn) Addrs(index int, family uint8) ([]Addr, error) {
 	req := addrHeader(family, 0, 0, 0, index)
 	var addrs []Addr
@@ -108,7 +109,7 @@ func (c *Conn) Addrs(index int, family uint8) ([]Addr, error) {
 		func(typ netlink.HeaderType, data []byte) error {
 			a, err := decodeAddress(data)
 			// Before Linux 4.20 the kernel does not select.
-			if err == nil && typ == unix.RTM_NEWADDR && (index == 0 || a.Index == index) {
+			if err == nil && typ == unix.RTM_NEWADDR && (index == 0 || a.Index == index) && wanted(family, a.Prefix.Addr()) {
 				addrs = append(addrs, a)
 			}
 			return err
@@ -156,7 +157,7 @@ func (c *Conn) routes(family uint8, table uint32) ([]Route, error) {
 		func() { routes = routes[:0] },
 		func(typ netlink.HeaderType, data []byte) error {
 			r, err := decodeRoute(data)
-			if err == nil && typ == unix.RTM_NEWROUTE && (table == 0 || r.Table == table) {
+			if err == nil && typ == unix.RTM_NEWROUTE && (table == 0 || r.Table == table) && wanted(family, r.Dst.Addr()) {
 				routes = append(routes, r)
 			}
 			return err
@@ -182,7 +183,7 @@ func (c *Conn) Neighs(index int, family uint8) ([]Neigh, error) {
 		func() { neighs = neighs[:0] },
 		func(typ netlink.HeaderType, data []byte) error {
 			n, err := decodeNeigh(data)
-			if err == nil && typ == unix.RTM_NEWNEIGH && (index == 0 || n.Index == index) {
+			if err == nil && typ == unix.RTM_NEWNEIGH && (index == 0 || n.Index == index) && wanted(family, n.IP) {
 				neighs = append(neighs, n)
 			}
 			return err
@@ -199,12 +200,18 @@ func (c *Conn) Rules(family uint8) ([]Rule, error) {
 		func() { rules = rules[:0] },
 		func(typ netlink.HeaderType, data []byte) error {
 			r, err := decodeRule(data)
-			if err == nil && typ == unix.RTM_NEWRULE {
+			if err == nil && typ == unix.RTM_NEWRULE && (family == unix.AF_UNSPEC || r.Family == family) {
 				rules = append(rules, r)
 			}
 			return err
 		})
 	return rules, err
+}
+
+// wanted reports whether an address is of the family that was asked for. A
+// kernel without IPv6 answers a request for it with everything it has.
+func wanted(family uint8, a netip.Addr) bool {
+	return family == unix.AF_UNSPEC || familyOf(a) == family
 }
 
 // get sends a request for one object and passes its answer to fn.

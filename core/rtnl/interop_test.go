@@ -165,6 +165,9 @@ func TestAddrs(t *testing.T) {
 	if none, err := c.Addrs(1, unix.AF_INET); err != nil || len(none) != 0 {
 		t.Errorf("%+v %v", none, err)
 	}
+	if _, err := c.Addrs(4711, unix.AF_INET); !errors.Is(err, unix.ENODEV) {
+		t.Errorf("no such interface: %v", err)
+	}
 	// Lifetimes change in place.
 	a.Preferred, a.Valid = Forever, Forever
 	must(t, c, func(b *Batch) { b.AddAddr(a, true) })

@@ -63,10 +63,7 @@ func (l *Link) Up() bool {
 
 // Equal reports whether two links are the same in every field.
 func (l *Link) Equal(o *Link) bool {
-	a, b := *l, *o
-	a.HW, a.BroadcastHW, a.PermHW = nil, nil, nil
-	b.HW, b.BroadcastHW, b.PermHW = nil, nil, nil
-	return a.scalars() == b.scalars() && bytes.Equal(l.HW, o.HW) &&
+	return l.scalars() == o.scalars() && bytes.Equal(l.HW, o.HW) &&
 		bytes.Equal(l.BroadcastHW, o.BroadcastHW) && bytes.Equal(l.PermHW, o.PermHW)
 }
 
