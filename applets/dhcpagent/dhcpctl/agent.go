@@ -1,11 +1,12 @@
 package dhcpctl
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
+	"io"
+	"os"
+	"strings"
 	"time"
 
 	"daemonbox/applets/dhcpagent/api"
@@ -21,25 +22,57 @@ const agentWait = 15 * time.Second
 func startAgent(env applet.Env, socket string) (*control.Client, error) {
 	ctx, cancel := context.WithTimeout(env.Ctx, agentWait)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.Args = []string{"dhcpagent"}
+	args := []string{"dhcpagent"}
 	if socket != api.Socket {
-		cmd.Args = append(cmd.Args, "--socket", socket)
+		args = append(args, "--socket", socket)
 	}
-	var complaint bytes.Buffer
-	cmd.Stderr = &complaint
-	cmd.WaitDelay = time.Second
-	// The process that is waited for ends when the agent itself is ready.
-	err := cmd.Run()
-	switch text := bytes.TrimSpace(complaint.Bytes()); {
+	status, complaint, err := runProgram(ctx, "/proc/self/exe", args)
+	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("the agent does not start within %v", agentWait)
-	case err != nil && len(text) > 0:
-		return nil, fmt.Errorf("cannot start the agent: %s", text)
 	case err != nil:
 		return nil, systemError{fmt.Errorf("cannot start the agent: %w", err)}
+	case status != 0 && complaint != "":
+		return nil, fmt.Errorf("cannot start the agent: %s", complaint)
+	case status != 0:
+		return nil, fmt.Errorf("cannot start the agent: exit status %d", status)
 	}
 	return await(ctx, socket)
+}
+
+// maxComplaint bounds what is read of a program's standard error.
+const maxComplaint = 4096
+
+// runProgram runs a program to its end, which for a daemon is when it is ready, and
+// returns its exit status and what it said on standard error.
+func runProgram(ctx context.Context, path string, args []string) (status int, complaint string, err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return 0, "", err
+	}
+	defer r.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		w.Close()
+		return 0, "", err
+	}
+	p, err := os.StartProcess(path, args, &os.ProcAttr{Files: []*os.File{null, null, w}})
+	null.Close()
+	w.Close()
+	if err != nil {
+		return 0, "", err
+	}
+	stop := context.AfterFunc(ctx, func() { p.Kill() })
+	defer stop()
+	state, err := p.Wait()
+	if err != nil {
+		return 0, "", err
+	}
+	// All that was said is in the pipe; a daemon that still held it open would
+	// keep us waiting for its end.
+	r.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	b, _ := io.ReadAll(io.LimitReader(r, maxComplaint))
+	return state.ExitCode(), strings.TrimSpace(string(b)), nil
 }
 
 // await connects to an agent that was started a moment ago.

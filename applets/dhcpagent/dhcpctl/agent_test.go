@@ -2,9 +2,11 @@ package dhcpctl
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -111,5 +113,27 @@ func TestOutputFails(t *testing.T) {
 	env.Stdout, env.Stderr = w, &errs
 	if status := Main(env, []string{"--socket", a.Socket, "eth0", "status"}); status != exitSystem || errs.Len() == 0 {
 		t.Errorf("status %d, %s", status, errs.String())
+	}
+}
+
+func TestHostInterfaces(t *testing.T) {
+	got, err := hostInterfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ifs, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, i := range ifs {
+		if i.Flags&net.FlagLoopback == 0 {
+			want = append(want, i.Name)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"time"
 
@@ -65,18 +64,8 @@ func (o *order) connect(env applet.Env) (*control.Client, error) {
 // targets returns the interfaces that -a means: those under DHCP control, in
 // the agent's order; for start all of the host but the loopback.
 func (o *order) targets(ctx context.Context, c *control.Client) ([]string, error) {
-	var names []string
 	if o.cmd == api.Start {
-		ifs, err := net.Interfaces()
-		if err != nil {
-			return nil, systemError{fmt.Errorf("list the interfaces: %w", err)}
-		}
-		for _, i := range ifs {
-			if i.Flags&net.FlagLoopback == 0 {
-				names = append(names, i.Name)
-			}
-		}
-		return names, nil
+		return hostInterfaces()
 	}
 	ctx, cancel := context.WithTimeout(ctx, api.DefaultTimeout)
 	defer cancel()
@@ -88,6 +77,7 @@ func (o *order) targets(ctx context.Context, c *control.Client) ([]string, error
 	if err := json.Unmarshal(reply.Result, &items); err != nil {
 		return nil, fmt.Errorf("malformed answer of the agent: %w", err)
 	}
+	var names []string
 	for _, it := range items {
 		if it.Family == o.family {
 			names = append(names, it.Interface)

@@ -19,13 +19,13 @@ var toolDirs = [...]string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/u
 const resolvedDir = "/run/systemd/resolve"
 
 // look finds out what the host has, as far as the entries ask for it.
-func look(root string, entries []Entry) world {
+func look(root string, entries []*Entry) world {
 	var w world
 	var auto, conf, ctl bool
-	for i := range entries {
-		auto = auto || entries[i].Mode == Auto
-		conf = conf || entries[i].Mode == Resolvconf
-		ctl = ctl || entries[i].Mode == Resolved
+	for _, e := range entries {
+		auto = auto || e.Mode == Auto
+		conf = conf || e.Mode == Resolvconf
+		ctl = ctl || e.Mode == Resolved
 	}
 	if auto && linksTo(root, resolvedDir) {
 		w.auto, ctl = Resolved, true

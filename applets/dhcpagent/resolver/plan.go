@@ -48,8 +48,8 @@ type step struct {
 
 // plan returns the steps from what was brought about to what the entries say.
 // It changes nothing. An error concerns entries that cannot be served.
-func plan(entries []Entry, have *applied, w world) (steps []step, err error) {
-	var inFile, byConf, byResolved []Entry
+func plan(entries []*Entry, have *applied, w world) (steps []step, err error) {
+	var inFile, byConf, byResolved []*Entry
 	for _, e := range entries {
 		if !e.useful() {
 			continue
@@ -76,7 +76,7 @@ func plan(entries []Entry, have *applied, w world) (steps []step, err error) {
 	return planFile(steps, inFile, have), err
 }
 
-func planFile(steps []step, entries []Entry, have *applied) []step {
+func planFile(steps []step, entries []*Entry, have *applied) []step {
 	text := fileText(entries)
 	if text == have.file {
 		return steps
@@ -84,7 +84,7 @@ func planFile(steps []step, entries []Entry, have *applied) []step {
 	return append(steps, step{mode: File, stdin: text, apply: func(a *applied) { a.file = text }})
 }
 
-func planResolvconf(steps []step, entries []Entry, have *applied, w world) []step {
+func planResolvconf(steps []step, entries []*Entry, have *applied, w world) []step {
 	want := make(map[string]string)
 	for name, es := range grouped(entries, func(e *Entry) string { return confName(e, w.bareNames) }) {
 		want[name] = body(es)
@@ -114,7 +114,7 @@ func planResolvconf(steps []step, entries []Entry, have *applied, w world) []ste
 	return steps
 }
 
-func planResolved(steps []step, entries []Entry, have *applied, w world) []step {
+func planResolved(steps []step, entries []*Entry, have *applied, w world) []step {
 	want := grouped(entries, func(e *Entry) string { return link(e.Name) })
 	for _, name := range slices.Sorted(maps.Keys(have.resolved)) {
 		if _, ok := want[name]; ok {
@@ -158,11 +158,10 @@ func put(m *map[string]string, key, value string) {
 	(*m)[key] = value
 }
 
-func grouped(entries []Entry, key func(*Entry) string) map[string][]Entry {
-	m := make(map[string][]Entry)
-	for i := range entries {
-		k := key(&entries[i])
-		m[k] = append(m[k], entries[i])
+func grouped(entries []*Entry, key func(*Entry) string) map[string][]*Entry {
+	m := make(map[string][]*Entry)
+	for _, e := range entries {
+		m[key(e)] = append(m[key(e)], e)
 	}
 	return m
 }
@@ -181,7 +180,7 @@ func confName(e *Entry, bare bool) string {
 }
 
 // servers returns the name servers of entries in order, each once.
-func servers(entries []Entry) []string {
+func servers(entries []*Entry) []string {
 	var out []string
 	seen := make(map[netip.Addr]bool)
 	for _, e := range entries {
@@ -198,7 +197,7 @@ func servers(entries []Entry) []string {
 
 // domains returns the search list of entries in order, each name once. A
 // lease's own domain counts where it has no search list (RFC 3397 §3).
-func domains(entries []Entry) []string {
+func domains(entries []*Entry) []string {
 	var out []string
 	for _, e := range entries {
 		list := e.Search
@@ -230,7 +229,7 @@ func plain(s string) bool {
 
 // body is the text of entries in the form of resolv.conf(5), "" without
 // servers.
-func body(entries []Entry) string {
+func body(entries []*Entry) string {
 	srv := servers(entries)
 	if len(srv) == 0 {
 		return ""
@@ -254,7 +253,7 @@ func body(entries []Entry) string {
 const marker = "# Written by dhcpagent"
 
 // fileText is the text of resolv.conf for entries, "" for leaving it alone.
-func fileText(entries []Entry) string {
+func fileText(entries []*Entry) string {
 	text := body(entries)
 	if text == "" {
 		return ""

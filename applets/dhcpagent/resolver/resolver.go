@@ -83,7 +83,7 @@ type Options struct {
 // A Resolver keeps the host's resolver in step with the leases.
 type Resolver struct {
 	o       Options
-	entries []Entry
+	entries []*Entry
 	have    applied
 	running bool
 	dirty   bool // something changed while running
@@ -107,41 +107,48 @@ func (r *Resolver) Set(e Entry) {
 	i := r.index(e.Name, e.Family)
 	switch {
 	case i < 0:
-		r.entries = append(r.entries, e)
+		r.entries = append(r.entries, &e)
 	case r.entries[i].equal(&e) && !r.failed:
 		return
 	default:
-		r.entries[i] = e
+		r.entries[i] = &e
 	}
-	slices.SortStableFunc(r.entries, compare)
+	// At most one entry is out of place, and there are few.
+	for i := 1; i < len(r.entries); i++ {
+		for j := i; j > 0 && before(r.entries[j], r.entries[j-1]); j-- {
+			r.entries[j], r.entries[j-1] = r.entries[j-1], r.entries[j]
+		}
+	}
 	r.kick()
 }
 
 // Remove forgets what a lease said.
 func (r *Resolver) Remove(name string, family int) {
 	if i := r.index(name, family); i >= 0 {
-		r.entries = slices.Delete(r.entries, i, i+1)
+		r.entries = append(r.entries[:i], r.entries[i+1:]...)
 		r.kick()
 	}
 }
 
 func (r *Resolver) index(name string, family int) int {
-	return slices.IndexFunc(r.entries, func(x Entry) bool { return x.Name == name && x.Family == family })
+	for i, e := range r.entries {
+		if e.Name == name && e.Family == family {
+			return i
+		}
+	}
+	return -1
 }
 
-// compare puts the primary interface first; the rest has an order that does
-// not depend on which lease came first.
-func compare(a, b Entry) int {
-	if a.Primary != b.Primary {
-		if a.Primary {
-			return -1
-		}
-		return 1
+// before puts the primary interface first; the rest has an order that does not
+// depend on which lease came first.
+func before(a, b *Entry) bool {
+	switch {
+	case a.Primary != b.Primary:
+		return a.Primary
+	case a.Name != b.Name:
+		return a.Name < b.Name
 	}
-	if n := strings.Compare(a.Name, b.Name); n != 0 {
-		return n
-	}
-	return a.Family - b.Family
+	return a.Family < b.Family
 }
 
 // Busy reports whether work is under way.

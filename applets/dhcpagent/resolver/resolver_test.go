@@ -493,10 +493,10 @@ func TestLimits(t *testing.T) {
 		e.DNS = append(e.DNS, netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
 		e.Search = append(e.Search, strings.Repeat("x", i+1))
 	}
-	if n := len(servers([]Entry{e})); n != maxServers {
+	if n := len(servers([]*Entry{&e})); n != maxServers {
 		t.Errorf("%d servers", n)
 	}
-	if n := len(domains([]Entry{e})); n != maxSearch {
+	if n := len(domains([]*Entry{&e})); n != maxSearch {
 		t.Errorf("%d domains", n)
 	}
 }
