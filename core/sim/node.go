@@ -33,6 +33,7 @@ type Node struct {
 	wall     time.Duration // error of the wall clock
 	state    nodeState
 	since    timer.Time // when it fell asleep, world time
+	woke     timer.Time // when it woke up last, world time
 	asleep   time.Duration
 	stepped  bool // the wall clock was set meanwhile
 	wake     *timer.Timer
@@ -53,7 +54,7 @@ const (
 
 // Node adds a running node. Its clock starts at 0 now.
 func (w *World) Node(name string) *Node {
-	n := &Node{world: w, id: len(w.nodes), name: name, boot: w.now}
+	n := &Node{world: w, id: len(w.nodes), name: name, boot: w.now, woke: w.now}
 	n.wake = w.queue.Timer("wake "+name, n.awake)
 	w.nodes = append(w.nodes, n)
 	return n
@@ -82,6 +83,9 @@ func (n *Node) Asleep() time.Duration {
 func (n *Node) Wall() int64 {
 	return Epoch*int64(time.Second) + int64(n.world.now) + int64(n.wall)
 }
+
+// Woke returns the world's time at which the node last woke up or was started.
+func (n *Node) Woke() timer.Time { return n.woke }
 
 // Alive reports whether the node runs, asleep or not.
 func (n *Node) Alive() bool { return n.state != dead }
@@ -133,7 +137,7 @@ func (n *Node) Restart() {
 		return
 	}
 	n.world.trace.Add(n, "restart", "", 0, 0)
-	n.state = running
+	n.state, n.woke = running, n.world.now
 	if n.Restarted != nil {
 		n.Restarted()
 	}
@@ -177,7 +181,7 @@ func (n *Node) awake() {
 		return
 	}
 	d := w.now.Sub(n.since)
-	n.state = running
+	n.state, n.woke = running, w.now
 	late := n.overdue
 	n.overdue = nil
 	slices.SortStableFunc(late, func(a, b *Timer) int { return cmp.Compare(a.at, b.at) })

@@ -297,6 +297,9 @@ func TestSleep(t *testing.T) {
 			if b.Asleep() != tc.slept || b.Now() != timer.Time(7500*time.Millisecond) {
 				t.Errorf("slept %v, clock %v", b.Asleep(), b.Now())
 			}
+			if b.Woke() != timer.Time(5500*time.Millisecond) || a.Woke() != 0 {
+				t.Errorf("woke at %v and %v", b.Woke(), a.Woke())
+			}
 		})
 	}
 }
