@@ -78,7 +78,7 @@ func (c *Client) acked(now timer.Time, m *Message, out *Effects) DropReason {
 	start := c.x.leaseStart(now)
 	var r DropReason
 	switch {
-	case !sid.IsValid() || sid.IsUnspecified():
+	case !ValidAddr(sid, c.cfg.Allow240):
 		r = DropServerID
 	case secs == 0, leaseEnd(start, secs) <= now:
 		r = DropLease

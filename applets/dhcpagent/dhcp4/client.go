@@ -230,7 +230,7 @@ func (c *Client) Timer(now timer.Time, id TimerID, out *Effects) {
 	case TimerRefresh:
 		c.refreshNow(now, out)
 	case TimerRelease:
-		c.released(now, out)
+		c.released(out)
 	}
 }
 

@@ -100,6 +100,7 @@ func (c *Client) hookEnded(now timer.Time, out *Effects) {
 func (c *Client) withdraw(now timer.Time, why reason, out *Effects) {
 	c.leaving = why
 	c.quiesce(out)
+	c.forget(out) // a new start must not find what is lost, should this one end before the script
 	if c.op.user && c.op.cmd == api.Extend {
 		c.endOp(api.SrvFailed, c.lastError, out)
 	}
@@ -139,7 +140,6 @@ func (c *Client) restart(now timer.Time, out *Effects) {
 	}
 	c.note(out, slog.LevelInfo, "next attempt later", slog.Duration("wait", delay))
 	c.lease = nil
-	c.forget(out)
 	c.enter(now, Init, out)
 	c.arm(TimerDelay, now.Add(delay), out)
 }

@@ -286,7 +286,7 @@ func (c *Client) load(now timer.Time, s *Saved, out *Effects) *lease {
 	}
 	secs, _ := m.Uint32(optLeaseTime)
 	switch {
-	case secs == 0 || !m.ServerID().IsValid():
+	case secs == 0 || !ValidAddr(m.ServerID(), c.cfg.Allow240):
 		return bad("incomplete")
 	case c.cfg.ClientIDFollowsHW && s.HWAddr != nil && !c.sameHardware(s):
 		return bad("hardware address changed")
@@ -396,6 +396,8 @@ func (c *Client) finish(out *Effects) {
 // there, and leaves the kernel time to find the next hop.
 func (c *Client) enterReleasing(now timer.Time, out *Effects) {
 	l := c.lease
+	c.stored = true
+	c.forget(out)
 	c.send(now, l.addr, l.server, &outgoing{
 		kind: kindRelease, xid: c.newXid(), addr: l.addr, server: l.server, reason: "released on request",
 	}, out)
@@ -404,11 +406,7 @@ func (c *Client) enterReleasing(now timer.Time, out *Effects) {
 }
 
 // released is the end of the wait.
-func (c *Client) released(_ timer.Time, out *Effects) {
-	c.stored = true
-	c.forget(out)
-	c.finish(out)
-}
+func (c *Client) released(out *Effects) { c.finish(out) }
 
 // Shutdown: the agent ends. The client releases or drops the lease as
 // configured and ends in Gone.

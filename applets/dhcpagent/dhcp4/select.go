@@ -86,7 +86,7 @@ func (c *Client) checkOffer(m *Message, o *offer) DropReason {
 	if m.Type == 0 {
 		return DropNone
 	}
-	if !o.server.IsValid() || o.server.IsUnspecified() {
+	if !ValidAddr(o.server, c.cfg.Allow240) {
 		return DropServerID
 	}
 	var ok bool
