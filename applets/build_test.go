@@ -73,12 +73,11 @@ func tagSets(t *testing.T) []tagSet {
 	return sets
 }
 
-// build makes the binary as `make build` does.
+// build makes the binary with the flags of the Makefile.
 func build(t *testing.T, s tagSet, path string) {
 	t.Helper()
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
-		"-tags", strings.Join(s.tags, ","), "-o", path, "daemonbox")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=-mod=readonly")
+	cmd := exec.Command("make", "--no-print-directory", "-C", "..", "build",
+		"TAGS="+strings.Join(s.tags, ","), "BINARY="+path, "VERSION=test")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", s.name, err, out)
 	}
