@@ -16,10 +16,7 @@ func (c *client) runHook(e *dhcp4.Effect) {
 		Event:     e.Event,
 		Family:    4,
 		State:     s.State.String(),
-		Now:       c.a.loop.Now(),
 		Net:       e.Net,
-		T1:        finite(s.T1),
-		T2:        finite(s.T2),
 	}
 	v.Message, _ = c.m.Ack()
 	if e.Net != nil {
@@ -32,12 +29,4 @@ func (c *client) runHook(e *dhcp4.Effect) {
 			c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.HookDone(now, op, out) })
 		}
 	})
-}
-
-// finite turns "no such time" into what the script's environment leaves out.
-func finite(t timer.Time) timer.Time {
-	if t == timer.Never {
-		return 0
-	}
-	return t
 }

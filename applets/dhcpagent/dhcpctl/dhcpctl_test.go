@@ -142,10 +142,15 @@ func TestExitStatus(t *testing.T) {
 // An agent that takes a request and never answers it.
 func TestNoAnswer(t *testing.T) {
 	a := fakeagent.Start(t, func(*control.Request) {})
-	for args, want := range map[string]int{"eth0 ping wait 0": exitOK, "eth0 start wait 0": exitOK} {
-		if got := run(append([]string{"--socket", a.Socket}, strings.Fields(args)...)...); got.Status != want {
-			t.Errorf("%s: %+v", args, got)
-		}
+	if got := run("--socket", a.Socket, "eth0", "start", "wait", "0"); got != (outcome{}) {
+		t.Errorf("%+v", got)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	var out, errs bytes.Buffer
+	status := Main(environment(ctx, "dhcpctl", &out, &errs), []string{"--socket", a.Socket, "eth0", "start"})
+	if status != exitTimeout || !strings.Contains(errs.String(), api.Timeout.Text()) {
+		t.Errorf("status %d, %s", status, &errs)
 	}
 }
 

@@ -6,10 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"daemonbox/applets/dhcpagent/dhcp4"
-	"daemonbox/core/timer"
 )
 
 // Values are what the script is told. Absent ones are left out.
@@ -18,10 +16,7 @@ type Values struct {
 	Event     string
 	Family    int
 	State     string
-	// Now is the moment the times below are counted from.
-	Now    timer.Time
-	Net    *dhcp4.NetConfig
-	T1, T2 timer.Time // 0 where there is no such time
+	Net       *dhcp4.NetConfig
 	// Message is the newest acknowledgement.
 	Message *dhcp4.Message
 	// OldAddress is the address of a lease that this one has taken the place of.
@@ -59,6 +54,9 @@ var textOptions = [...]struct {
 
 const (
 	optHostname = 12
+	optLease    = 51
+	optT1       = 58
+	optT2       = 59
 	lastOption  = 254
 	// maxOption bounds the value of one option in the environment: the kernel
 	// refuses strings over 128 KiB, and no sane option comes near this.
@@ -83,9 +81,10 @@ func Env(getenv func(string) string, v *Values) []string {
 	e.add("DHCP_STATE", v.State)
 	e.addr("DHCP_OLD_ADDRESS", v.OldAddress)
 	if v.Net != nil {
-		e.net(v)
+		e.net(v.Net)
 	}
 	if v.Message != nil {
+		e.times(v.Message)
 		e.options(v.Message)
 	}
 	return e
@@ -122,28 +121,46 @@ func (e *environment) hosts(name string, list ...string) {
 	e.add(name, strings.Join(list, " "))
 }
 
-// seconds is the time from now until t, rounded down.
-func (e *environment) seconds(name string, now, t timer.Time) {
-	switch t {
-	case 0:
-	case timer.Never:
-		e.add(name, strconv.FormatUint(infinite, 10))
+// times adds the times of a lease in seconds, as the server gave them and not
+// what is left of them: scripts compute with the moment they run.
+func (e *environment) times(m *dhcp4.Message) {
+	lease, ok := m.Uint32(optLease)
+	switch {
+	case ok:
+	case m.Type == 0:
+		lease = infinite // BOOTP
 	default:
-		e.add(name, strconv.FormatInt(int64(max(t.Sub(now), 0)/time.Second), 10))
+		return // the answer to an INFORM
 	}
+	e.number("DHCP_LEASE", lease)
+	if lease == infinite {
+		return
+	}
+	// RFC 2131 §4.4.5: half of the lease and seven eighths of it, unless the
+	// server says otherwise.
+	t1, ok := m.Uint32(optT1)
+	if !ok {
+		t1 = lease / 2
+	}
+	t2, ok := m.Uint32(optT2)
+	if !ok {
+		t2 = uint32(uint64(lease) * 7 / 8)
+	}
+	e.number("DHCP_T1", t1)
+	e.number("DHCP_T2", t2)
 }
 
-func (e *environment) net(v *Values) {
-	n := v.Net
+func (e *environment) number(name string, n uint32) {
+	e.add(name, strconv.FormatUint(uint64(n), 10))
+}
+
+func (e *environment) net(n *dhcp4.NetConfig) {
 	if n.Addr.IsValid() {
 		e.addr("DHCP_ADDRESS", n.Addr.Addr())
 		e.add("DHCP_PREFIXLEN", strconv.Itoa(n.Addr.Bits()))
 	}
 	e.addr("DHCP_BROADCAST", n.Broadcast)
 	e.addr("DHCP_SERVER", n.Server)
-	e.seconds("DHCP_LEASE", v.Now, n.Expires)
-	e.seconds("DHCP_T1", v.Now, v.T1)
-	e.seconds("DHCP_T2", v.Now, v.T2)
 	var routers []netip.Addr
 	for _, r := range n.Routes {
 		if r.Dst.Bits() == 0 && r.Gateway.IsValid() {

@@ -3,15 +3,12 @@ package hook
 import (
 	"encoding/hex"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"daemonbox/applets/dhcpagent/dhcp4"
-	"daemonbox/core/timer"
 )
 
 // ack makes a message with the given options.
@@ -31,15 +28,11 @@ func ack(t testing.TB, options string) *dhcp4.Message {
 
 func option(code byte, value string) string { return string([]byte{code, byte(len(value))}) + value }
 
-func at(s int) timer.Time { return timer.Time(s) * timer.Time(time.Second) }
-
 func TestEnv(t *testing.T) {
 	v := &Values{
 		Interface: "eth0", Event: "BOUND", Family: 4, State: "BOUND",
-		Now: at(100), T1: at(1900), T2: at(3250),
 		Net: &dhcp4.NetConfig{
 			Addr: netip.MustParsePrefix("192.0.2.9/24"), Broadcast: netip.MustParseAddr("192.0.2.255"),
-			Expires: at(3700) - 1,
 			Routes: []dhcp4.Route{
 				{Dst: netip.MustParsePrefix("192.0.2.1/32")},
 				{Dst: netip.MustParsePrefix("10.0.0.0/8"), Gateway: netip.MustParseAddr("192.0.2.3")},
@@ -52,7 +45,7 @@ func TestEnv(t *testing.T) {
 			NTP: []netip.Addr{netip.MustParseAddr("192.0.2.6")},
 		},
 		OldAddress: netip.MustParseAddr("192.0.2.8"),
-		Message:    ack(t, option(53, "\x05")+option(12, "host7")+option(17, "/export/root\x00")+option(101, "Europe/Berlin")+option(67, "x;reboot")),
+		Message:    ack(t, option(53, "\x05")+option(51, "\x00\x00\x0e\x10")+option(58, "\x00\x00\x00\x07")+option(12, "host7")+option(17, "/export/root\x00")+option(101, "Europe/Berlin")+option(67, "x;reboot")),
 	}
 	env := map[string]string{"PATH": "/bin", "LANG": "C", "SECRET": "s", "LD_PRELOAD": "x"}
 	got := Env(func(k string) string { return env[k] }, v)
@@ -68,21 +61,23 @@ func TestEnv(t *testing.T) {
 		"DHCP_PREFIXLEN=24",
 		"DHCP_BROADCAST=192.0.2.255",
 		"DHCP_SERVER=192.0.2.1",
-		"DHCP_LEASE=3599",
-		"DHCP_T1=1800",
-		"DHCP_T2=3150",
 		"DHCP_ROUTERS=192.0.2.1 192.0.2.2",
 		"DHCP_DNS=192.0.2.5 2001:db8::5",
 		"DHCP_DOMAIN=example.org",
 		"DHCP_SEARCH=example.org example.net",
 		"DHCP_NTP=192.0.2.6",
 		"DHCP_MTU=1400",
+		"DHCP_LEASE=3600",
+		"DHCP_T1=7",
+		"DHCP_T2=3150",
 		"DHCP_HOSTNAME=host7",
 		"DHCP_ROOT_PATH=/export/root",
 		"DHCP_TZ_NAME=Europe/Berlin",
 		"DHCP_OPT_12=686f737437",
 		"DHCP_OPT_17=2f6578706f72742f726f6f7400",
+		"DHCP_OPT_51=00000e10",
 		"DHCP_OPT_53=05",
+		"DHCP_OPT_58=00000007",
 		"DHCP_OPT_67=783b7265626f6f74",
 		"DHCP_OPT_101=4575726f70652f4265726c696e",
 	}
@@ -99,12 +94,24 @@ func TestEnvWithoutLease(t *testing.T) {
 	}
 }
 
-func TestEnvInfiniteLease(t *testing.T) {
-	v := &Values{Now: at(5), Net: &dhcp4.NetConfig{Expires: timer.Never}, T1: timer.Never, T2: at(1)}
-	got := Env(func(string) string { return "" }, v)
-	for _, want := range []string{"DHCP_LEASE=4294967295", "DHCP_T1=4294967295", "DHCP_T2=0"} {
-		if !slices.Contains(got, want) {
-			t.Errorf("no %s in %q", want, got)
+func TestEnvTimes(t *testing.T) {
+	for _, c := range []struct {
+		name, options string
+		want          []string
+	}{
+		{"infinite", option(53, "\x05") + option(51, "\xff\xff\xff\xff"), []string{"DHCP_LEASE=4294967295"}},
+		{"BOOTP", "", []string{"DHCP_LEASE=4294967295"}},
+		{"INFORM", option(53, "\x05"), nil},
+		{"computed", option(53, "\x05") + option(51, "\xff\xff\xff\xf0"), []string{"DHCP_LEASE=4294967280", "DHCP_T1=2147483640", "DHCP_T2=3758096370"}},
+	} {
+		var got []string
+		for _, s := range Env(func(string) string { return "" }, &Values{Message: ack(t, c.options)}) {
+			if strings.HasPrefix(s, "DHCP_LEASE") || strings.HasPrefix(s, "DHCP_T") {
+				got = append(got, s)
+			}
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s: %s", c.name, d)
 		}
 	}
 }
