@@ -242,7 +242,7 @@ func (c *Client) unconfigure(foreign bool, out *Effects) {
 	}
 	c.seq++
 	c.config = pendingConfig{op: c.seq}
-	c.installed = nil
+	c.installed, c.missing = nil, false
 	out.add(Effect{Kind: Configure, Op: c.seq, Flag: foreign})
 }
 
@@ -258,7 +258,7 @@ func (c *Client) Configured(now timer.Time, op uint32, err error, out *Effects) 
 	goal := c.config.goal
 	c.config = pendingConfig{}
 	if err == nil && c.installed != nil {
-		c.lifetime = c.installed.Expires
+		c.lifetime, c.missing = c.installed.Expires, false
 	}
 	if err != nil {
 		c.lastError = err.Error()
@@ -280,7 +280,11 @@ func (c *Client) Configured(now timer.Time, op uint32, err error, out *Effects) 
 	}
 	if err != nil && c.state.leased() && c.held() && c.timers[TimerRefresh] == timer.Never {
 		c.configFailed = true
-		c.arm(TimerRefresh, now.Add(configRetry), out)
+		wait := configRetry
+		if c.missing {
+			wait = time.Second
+		}
+		c.arm(TimerRefresh, now.Add(wait), out)
 	}
 }
 

@@ -42,6 +42,9 @@ type Client struct {
 	// configFailed: the kernel has less than installed says; TimerRefresh
 	// tries again.
 	configFailed bool
+	// missing: the kernel took the address away and it could not be put back
+	// yet.
+	missing bool
 	// lifetime is the end of the lease as the kernel last learnt it.
 	lifetime timer.Time
 	acd      conflictDetection

@@ -225,6 +225,9 @@ func (c *Client) AddressChanged(now timer.Time, what AddrChange, out *Effects) {
 	}
 	if what == AddrDeleted && c.lifetime <= now {
 		// It was the kernel: it never learnt of the renewal.
+		c.missing = true
+		c.disarm(TimerRefresh, out)
+		c.configFailed = false
 		c.configure(c.lease.net, goalNone, out)
 		return
 	}

@@ -114,10 +114,11 @@ func (c *Client) endExchange(out *Effects) {
 // transmit asks for a slot to send the exchange's message in, unless the link
 // is down (then its return does) or the client has sent too much of late.
 func (c *Client) transmit(now timer.Time, out *Effects) {
+	if c.state.leased() && (!c.link.Up || c.missing) {
+		c.schedule(now, out) // the lease's times go on
+		return
+	}
 	if !c.link.Up {
-		if c.state.leased() {
-			c.schedule(now, out) // the lease's times go on
-		}
 		return
 	}
 	need := 1
@@ -142,6 +143,10 @@ func (c *Client) Slot(now timer.Time, out *Effects) {
 		return // given back already
 	}
 	c.x.slot = slotHeld
+	if c.state.leased() && c.missing {
+		c.schedule(now, out)
+		return
+	}
 	c.transmitNow(now, out)
 }
 

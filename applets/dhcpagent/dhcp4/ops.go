@@ -370,7 +370,7 @@ func (c *Client) finishEnd(now timer.Time, out *Effects) {
 			c.save(out)
 		}
 	case endRelease:
-		if c.holding() && c.lease.server.IsValid() && c.link.Up && now < c.lease.expires {
+		if c.holding() && c.lease.server.IsValid() && c.link.Up && !c.missing && now < c.lease.expires {
 			c.enter(now, Releasing, out)
 			return
 		}
