@@ -2,7 +2,6 @@ package dhcp4
 
 import (
 	"log/slog"
-	"net"
 	"time"
 
 	"daemonbox/core/rawsock/frame"
@@ -221,4 +220,12 @@ func (c *Client) decline(now timer.Time, l *lease, hw string, out *Effects) {
 	}, out)
 }
 
-func hwText(p *frame.ARP) string { return net.HardwareAddr(p.SenderHW[:]).String() }
+// hwText is the sender's hardware address in the usual form.
+func hwText(p *frame.ARP) string {
+	const hex = "0123456789abcdef"
+	var b [3 * len(p.SenderHW)]byte
+	for i, v := range p.SenderHW {
+		b[3*i], b[3*i+1], b[3*i+2] = hex[v>>4], hex[v&15], ':'
+	}
+	return string(b[:len(b)-1])
+}

@@ -1,3 +1,17 @@
+// Package dhcp4 is a DHCPv4 client (RFC 2131) without I/O: codec, state machine
+// and the pacing of an agent's exchanges. Inputs are method calls with the
+// present time, what is to be done comes back as a list of Effects, so that the
+// same client runs on sockets and in a simulator.
+//
+// The machine is in client.go (enter is the only place where the state changes),
+// client_send.go and client_packet.go (exchanges), select.go, bind.go, renew.go
+// (from offer to expiry), acd.go (RFC 5227), backoff.go, client_hook.go (event
+// scripts and the end of leases), client_link.go (what happens to the
+// interface) and ops.go (users' operations). state.go tells which timer belongs
+// to which state.
+//
+// A Client and a Pacer belong to one goroutine. Parsing, building and
+// validating functions keep no state and may be called by any.
 package dhcp4
 
 import (

@@ -24,7 +24,6 @@ type chaos struct {
 	config, hook uint32
 	slot         bool
 	net          *NetConfig // what the driver carries
-	allowed      timer.Time // how long the kernel lets the address stand
 	asked        map[uint64]int
 	nextID       uint64
 	gone         bool

@@ -228,7 +228,6 @@ type answer struct {
 	xid    uint32
 	hw     []byte
 	opts   []byte // more options
-	flood  bool   // no cookie
 }
 
 // reply makes the octets of an answer to the client's exchange.
