@@ -332,9 +332,9 @@ VERBOSE=yes
 	if d := cmp.Diff(Agent{DebugLevel: 2, Verbose: true, Group: "netdev"}, c.Agent()); d != "" {
 		t.Error(d)
 	}
-	// bogus, 255, 0, 256; 51, 53, 54; bad, 2001:db8::/32
-	if w := warnings(c); len(w) != 9 {
-		t.Errorf("%d warnings, want 9: %q", len(w), w)
+	// bogus, 255, 0, 256; 51, 53, 54; bad, 2001:db8::/32; LINK_DOWN_DELAY
+	if w := warnings(c); len(w) != 10 {
+		t.Errorf("%d warnings, want 10: %q", len(w), w)
 	}
 	c.V4(ident.Link{Name: "eth0"}, true)
 	if w := warnings(c); len(w) != 0 {
@@ -493,7 +493,7 @@ func TestHugeFile(t *testing.T) {
 }
 
 func TestCommandLine(t *testing.T) {
-	for _, bad := range []string{"", "ACD", "#ACD=off", "FOO=1", "ACD=maybe", "eth[.ACD=off", "ARP_WAIT=1", "eth0.VERBOSE=yes", "PARAM_REQUEST_LIST=bogus", "ROUTE_DENY_PREFIXES=x"} {
+	for _, bad := range []string{"", "ACD", "#ACD=off", "FOO=1", "ACD=maybe", "eth[.ACD=off", "ARP_WAIT=1", "eth0.VERBOSE=yes", "ANONYMITY=yes", "PARAM_REQUEST_LIST=bogus", "ROUTE_DENY_PREFIXES=x"} {
 		if _, err := New(Options{Set: []string{bad}}); err == nil {
 			t.Errorf("-o %q is accepted", bad)
 		}

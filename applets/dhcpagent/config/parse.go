@@ -96,6 +96,9 @@ func (s *settings) line(n int, b []byte, code func(string, bool) (uint16, bool),
 		warn(Warning{Line: n, Text: params[p].name + " " + why})
 		return
 	}
+	if params[p].family&later != 0 {
+		warn(Warning{Line: n, Text: params[p].name + " has no effect in this version"})
+	}
 	e := entry{value: value, key: key, line: n}
 	if err := params[p].check(value, six); err != nil {
 		warn(Warning{Line: n, Text: params[p].name + "=" + quote(value) + ": " + err.Error()})
