@@ -83,7 +83,7 @@ soak: tools peers
 # --- benchmarks ------------------------------------------------------------
 
 bench:
-	$(GO) test -tags interop -run '^$$' -bench . -benchmem ./core/...
+	$(GO) test -tags interop -run '^$$' -bench . -benchmem ./core/... ./applets
 
 bench-dhcp: build peers
 	$(GO) run ./applets/dhcpagent/bench -program ./daemonbox

@@ -74,7 +74,7 @@ func tagSets(t *testing.T) []tagSet {
 }
 
 // build makes the binary with the flags of the Makefile.
-func build(t *testing.T, s tagSet, path string) {
+func build(t testing.TB, s tagSet, path string) {
 	t.Helper()
 	cmd := exec.Command("make", "--no-print-directory", "-C", "..", "build",
 		"TAGS="+strings.Join(s.tags, ","), "BINARY="+path, "VERSION=test")
