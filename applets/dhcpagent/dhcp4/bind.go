@@ -242,7 +242,7 @@ func (c *Client) unconfigure(foreign bool, out *Effects) {
 	}
 	c.seq++
 	c.config = pendingConfig{op: c.seq}
-	c.installed, c.missing = nil, false
+	c.installed, c.missing, c.configFailed = nil, false, false
 	out.add(Effect{Kind: Configure, Op: c.seq, Flag: foreign})
 }
 
@@ -278,7 +278,7 @@ func (c *Client) Configured(now timer.Time, op uint32, err error, out *Effects) 
 		// A change that failed does not end the lease.
 		c.extended(now, out)
 	}
-	if err != nil && c.state.leased() && c.held() && c.timers[TimerRefresh] == timer.Never {
+	if err != nil && (c.state.leased() || c.state == InitReboot) && c.held() && c.timers[TimerRefresh] == timer.Never {
 		c.configFailed = true
 		wait := configRetry
 		if c.missing {

@@ -136,7 +136,7 @@ func (c *Client) refresh(now timer.Time, spread bool, out *Effects) {
 }
 
 func (c *Client) refreshNow(now timer.Time, out *Effects) {
-	if c.configFailed && c.state.leased() {
+	if c.configFailed && c.held() {
 		c.configFailed = false
 		c.configure(c.lease.net, goalNone, out)
 		return

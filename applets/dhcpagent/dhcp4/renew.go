@@ -127,10 +127,10 @@ func (c *Client) rebootUnanswered(now timer.Time, out *Effects) {
 		c.withdraw(now, byDoubt, out)
 	case c.holding():
 		c.note(out, slog.LevelWarn, "no server answers, keeping the lease", slog.String("addr", l.addr.String()))
-		lost := c.linkLost
-		c.linkLost = false
+		lost, failed := c.linkLost, c.configFailed
+		c.linkLost, c.configFailed = false, false
 		c.enter(now, Bound, out)
-		if lost || c.installed != l.net {
+		if lost || failed || c.installed != l.net {
 			c.configure(l.net, goalNone, out)
 		}
 		if lost && c.detects() {
