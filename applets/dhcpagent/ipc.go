@@ -16,6 +16,7 @@ import (
 type pendingRequest struct {
 	req    *control.Request
 	client *client
+	cmd    api.Command
 }
 
 // reply answers a request with a code and its usual text.
@@ -120,7 +121,7 @@ func (a *agent) operate(r *control.Request, c *client, cmd api.Command, args *ap
 	}
 	a.lastReq++
 	id := a.lastReq
-	a.requests[id] = &pendingRequest{r, c}
+	a.requests[id] = &pendingRequest{r, c, cmd}
 	r.OnGone(func() {
 		if _, ok := a.requests[id]; ok {
 			delete(a.requests, id)
@@ -159,7 +160,13 @@ func (a *agent) answer(id uint64, code api.Code, text string) {
 		return
 	}
 	delete(a.requests, id)
-	reply(p.req, code, text, nil)
+	switch p.cmd {
+	case api.Drop, api.Release:
+		// What the next start will find on disk is part of the promise.
+		a.leases.whenIdle(func() { a.loop.Post(func() { reply(p.req, code, text, nil) }) })
+	default:
+		reply(p.req, code, text, nil)
+	}
 }
 
 // answerAll ends the waits of all users of a client that is gone.

@@ -37,6 +37,7 @@ type leaseStore struct {
 	order   []string
 	running bool
 	idle    sync.Cond
+	waiting []func() // see whenIdle
 }
 
 func newLeaseStore(dir string, log *slog.Logger, now func() timer.Time) *leaseStore {
@@ -114,6 +115,10 @@ func (s *leaseStore) work() {
 	}
 	s.running = false
 	s.idle.Broadcast()
+	for _, fn := range s.waiting {
+		fn()
+	}
+	s.waiting = nil
 }
 
 // apply does one write or removal. A failure never touches the lease itself.
@@ -126,8 +131,10 @@ func (s *leaseStore) apply(path string, b []byte) {
 		}
 	} else {
 		err = atomicfile.Replace(path, b, 0o600)
-		if errors.Is(err, fs.ErrNotExist) && os.MkdirAll(filepath.Dir(path), 0o755) == nil {
-			err = atomicfile.Replace(path, b, 0o600)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
+				err = atomicfile.Replace(path, b, 0o600)
+			}
 		}
 	}
 	switch {
@@ -145,6 +152,19 @@ func (s *leaseStore) rename(from, to string) {
 	if err := os.Rename(s.path(from), s.path(to)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Warn("cannot move the saved lease to the interface's new name", "ifname", to, "err", err)
 	}
+}
+
+// whenIdle calls fn once everything asked for so far is on disk: at once, or
+// from the writing goroutine.
+func (s *leaseStore) whenIdle(fn func()) {
+	s.mu.Lock()
+	if s.running {
+		s.waiting = append(s.waiting, fn)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	fn()
 }
 
 // flush waits until everything asked for is on disk.

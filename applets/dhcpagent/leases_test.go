@@ -128,3 +128,21 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestLeaseStoreWhenIdle(t *testing.T) {
+	s := testStore(t, io.Discard)
+	called := make(chan bool, 2)
+	s.whenIdle(func() { called <- true })
+	<-called
+	path := filepath.Join(s.dir, "f")
+	for i := range 50 {
+		s.put(path+fmt.Sprint(i), []byte("x"))
+	}
+	s.whenIdle(func() {
+		_, err := os.Stat(path + "49")
+		called <- err == nil
+	})
+	if !<-called {
+		t.Error("called before the last file was there")
+	}
+}

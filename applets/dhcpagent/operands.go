@@ -172,7 +172,9 @@ func (g *goal) bound(pattern string) bool {
 			continue
 		}
 		n++
-		if !c.m.Status().Leased {
+		switch c.m.State() {
+		case dhcp4.Bound, dhcp4.Renewing, dhcp4.Rebinding:
+		default:
 			return false
 		}
 	}
