@@ -154,7 +154,7 @@ func (c *client) command(r dhcp4.Request) {
 // start begins DHCP, with the saved lease if there is one.
 func (c *client) start(r dhcp4.Request) {
 	r.Cmd = api.Start
-	if c.m.Check(api.Start) == api.Success {
+	if c.m.Refuses(&r) == api.Success && c.net == nil {
 		r.Saved = c.savedLease()
 	}
 	c.command(r)

@@ -59,8 +59,10 @@ func (c *client) takeOver(s *dhcp4.Saved) {
 		}
 		if want.IsValid() && ad.Prefix.Addr() == want {
 			c.inst.addr = ad
+			// With the link down in between the network may be another one.
 			s.Held = c.pif.link.Up() && st.Address == ad.Prefix && st.Ifindex == c.pif.index &&
 				st.CarrierChanges == c.pif.link.CarrierChanges
+			s.Stands = !s.Held
 			continue
 		}
 		c.log.Info("removing an address that an earlier agent left", "address", ad.Prefix)

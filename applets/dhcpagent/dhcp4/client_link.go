@@ -94,6 +94,16 @@ func (c *Client) linkUp(now timer.Time, spread bool, out *Effects) {
 	out.kind(Changed)
 	c.extraHook(now, eventCarrier, out)
 	c.revive(now, spread, out)
+	c.restoreRoutes(out) // the first message has its place before the work with the kernel
+}
+
+// restoreRoutes puts back what the loss of the carrier took away. The server's
+// word may be a minute away if it is down; on another network the routes lead
+// nowhere until its answer replaces them, and do no harm.
+func (c *Client) restoreRoutes(out *Effects) {
+	if c.installed != nil && c.lease != nil && c.installed != c.lease.net && c.holding() {
+		c.configure(c.lease.net, goalNone, out)
+	}
 }
 
 // revive is what a client does when it can or should reach the network again.

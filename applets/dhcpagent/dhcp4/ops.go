@@ -141,6 +141,15 @@ func (c *Client) Command(now timer.Time, r Request, out *Effects) {
 	out.kind(Changed)
 }
 
+// Refuses returns why r would not be begun now, Success if it would: the
+// driver asks before it prepares something for a START.
+func (c *Client) Refuses(r *Request) api.Code {
+	if c.gone {
+		return api.UnkIf
+	}
+	return c.refuse(r)
+}
+
 // refuse goes through the reasons not to begin, in the order users know.
 func (c *Client) refuse(r *Request) api.Code {
 	switch r.Cmd {
