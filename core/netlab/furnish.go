@@ -48,6 +48,7 @@ func furnish(name, overlay string) error {
 		file{path: "hosts", mode: 0o644, data: []byte("127.0.0.1 localhost " + name + "\n")},
 		file{path: "hostname", mode: 0o644, data: []byte(name + "\n")},
 		file{path: "resolv.conf", mode: 0o644},
+		file{path: "fstab", mode: 0o644}, // scripts look up whether / is writable
 	)
 	for _, f := range etc {
 		if err := f.write("/etc"); err != nil {

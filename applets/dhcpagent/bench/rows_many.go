@@ -126,7 +126,7 @@ func (b *bench) many(n int, due time.Duration, memory float64) error {
 			if round%8 != 1 {
 				continue
 			}
-			t, discovers, m, err = w.allBound([]string{"dhcpcd", "-4", "-B", "-A", "-z", "m*"})
+			t, discovers, m, err = w.allBound([]string{"dhcpcd", "-4", "-B", "-A", "--nodelay", "--nodev", "-z", "m*"})
 			if err != nil {
 				return err
 			}
