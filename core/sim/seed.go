@@ -74,6 +74,9 @@ func Seeds(t testing.TB, n int, fn func(seed uint64) error) {
 		seed := uint64(first + i)
 		if err := guard(t, int64(seed), fn); err != nil {
 			failures++
+			if soak {
+				fmt.Fprintf(os.Stdout, "%s: seed %d failed: %v\n", t.Name(), seed, err)
+			}
 			t.Errorf("seed %d: %v%s\nreplay: %s", seed, err, tail(err), replay(t.Name(), int64(seed)))
 			if failures == maxFailures {
 				t.Fatalf("%d failures, giving up after %d of %d seeds", failures, i+1, count)

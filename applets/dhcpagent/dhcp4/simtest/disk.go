@@ -39,6 +39,7 @@ func (h *Host) flush() {
 	h.disk.timer.Stop()
 	if h.disk.dirty {
 		h.disk.file, h.disk.pending, h.disk.dirty = h.disk.pending, nil, false
+		h.amnesia = false
 	}
 }
 

@@ -131,6 +131,7 @@ func (h *Host) traceEffect(e *dhcp4.Effect) {
 	case dhcp4.Reply:
 		tr.Add(h.proc, "reply", e.Code.Name()+" "+e.Text, int64(e.Request), 0)
 	case dhcp4.Note:
+		h.countEvent("note: " + e.Text)
 		tr.Add(h.proc, "note", noteText(e), int64(e.Level), 0)
 	default:
 		tr.Add(h.proc, effectName(e.Kind), "", 0, 0)
@@ -193,7 +194,7 @@ func (h *Host) sendARP(e *dhcp4.Effect) {
 		h.bad("ARP packet sent while not listening to ARP")
 	case sim.HW(p.SenderHW) != h.hw && string(h.link.HWAddr) == string(h.hw[:]):
 		h.bad("ARP packet with hardware address %x", p.SenderHW)
-	case p.SenderIP != anyIP && (!h.k.addr.IsValid() || p.SenderIP != h.k.addr.Addr()):
+	case p.SenderIP != anyIP && !h.refused && (!h.k.addr.IsValid() || p.SenderIP != h.k.addr.Addr()):
 		h.bad("ARP packet claims %v, which is not configured", p.SenderIP)
 	}
 	h.rate.arp(h)
@@ -203,6 +204,7 @@ func (h *Host) sendARP(e *dhcp4.Effect) {
 // configure changes the kernel now; the news of it may take a while.
 func (h *Host) configure(e *dhcp4.Effect) {
 	var err error
+	h.refused = false
 	if e.Op == 0 {
 		h.bad("Configure without an operation number")
 	}
@@ -217,6 +219,7 @@ func (h *Host) configure(e *dhcp4.Effect) {
 		h.inst = netip.Prefix{}
 	case h.w.Chance(h.w.opt.ConfigureFails):
 		err = errConfigure
+		h.refused = true
 		h.cause("the kernel refused")
 	default:
 		h.checkNet(e.Net)
@@ -230,6 +233,7 @@ func (h *Host) configure(e *dhcp4.Effect) {
 		return
 	}
 	op := e.Op
+	h.count(inConfigured)
 	h.step(func(now timer.Time) { h.m.Configured(now, op, err, &h.out) })
 }
 
@@ -238,6 +242,9 @@ func (h *Host) refresh(e *dhcp4.Effect) {
 	if e.Net == nil {
 		h.bad("Refresh without a lease")
 		return
+	}
+	if h.refused {
+		return // the machine has no address to refresh, and will try again
 	}
 	if !h.inst.IsValid() || h.inst != e.Net.Addr {
 		h.bad("Refresh of %v while %v is configured", e.Net.Addr, h.inst)
@@ -274,6 +281,7 @@ func (h *Host) answerLater(op uint32, err error) {
 // runHook starts the event script. Where there is none it has ended at once.
 func (h *Host) runHook(e *dhcp4.Effect) {
 	h.checkHook(e)
+	h.countEvent("script: " + e.Event)
 	h.hook.timer.Stop()
 	h.hook.op = 0
 	r := h.w.Rand.Float64()
@@ -308,6 +316,7 @@ func (h *Host) acquire() {
 		h.slotT.Set(h.proc.Now().Add(h.w.Duration(0, 2*time.Second)))
 		return
 	}
+	h.count(inSlot)
 	h.step(func(now timer.Time) { h.m.Slot(now, &h.out) })
 }
 

@@ -174,3 +174,46 @@ func (h *Host) foreignChange() {
 		}
 	})
 }
+
+// unplug removes the interface, as when a card is pulled out, and brings one
+// of the same name back later. The client ends; the agent starts a new one.
+func (h *Host) unplug() {
+	if !h.proc.Awake() || !h.kern.Awake() {
+		return
+	}
+	h.w.Trace().Add(h.kern, "unplug", "", 0, 0)
+	if h.k.addr.IsValid() {
+		h.delAddr()
+	}
+	h.inst = netip.Prefix{}
+	h.cable(false)
+	if h.m != nil {
+		h.cause("interface gone")
+		h.count(inGone)
+		h.step(func(now timer.Time) { h.m.LinkGone(now, &h.out) })
+	}
+	h.w.After(h.w.Duration(time.Second, time.Minute), "plug", func() {
+		h.cable(true)
+		h.ensureStarted()
+	})
+}
+
+// rename gives the interface another name and another MTU.
+func (h *Host) rename() {
+	if !h.kern.Awake() {
+		return
+	}
+	h.mtu = 1500 - h.w.Rand.IntN(900)
+	h.renamed = !h.renamed
+	if h.proc.Alive() {
+		h.tellLink()
+	}
+}
+
+// hint tells the machine that the network lives.
+func (h *Host) hint() {
+	if h.m != nil && h.proc.Awake() && h.kern.Awake() {
+		h.count(inHint)
+		h.step(func(now timer.Time) { h.m.Hint(now, &h.out) })
+	}
+}

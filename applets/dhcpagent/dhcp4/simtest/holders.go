@@ -133,6 +133,11 @@ func (h *Host) hold(n *dhcp4.NetConfig) {
 	if ack, _ := h.m.Ack(); ack != nil {
 		h.held.grant = h.w.books.acks[string(ack.Raw)]
 	}
+	if g := h.held.grant; g != nil && g.revoked && h.amnesia {
+		// The process that gave the address back died before the removal of the
+		// saved lease was on the disk: the next one cannot know.
+		h.cause("forgot what it did")
+	}
 }
 
 // cause notes why the address may go before the end of its lease.

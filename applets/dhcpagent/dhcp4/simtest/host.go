@@ -27,8 +27,10 @@ type Host struct {
 	disk          disk
 	bootID        [16]byte
 
-	cfg    *dhcp4.Config
-	static netip.Prefix // the administrator's own address, for INFORM
+	cfg     *dhcp4.Config
+	mtu     int
+	renamed bool
+	static  netip.Prefix // the administrator's own address, for INFORM
 
 	// The process. life changes whenever what was asked for earlier must not
 	// be answered any more.
@@ -48,6 +50,8 @@ type Host struct {
 	hook     hook
 	probing  bool
 	stopping bool
+	amnesia  bool // a process died before its last word was on the disk
+	refused  bool // the last Configure failed
 	verify   bool // the saved lease must not be used without a server's word
 	rx       dhcp4.Message
 	rxBuf    []byte
@@ -82,7 +86,7 @@ type answer struct {
 // addHost adds a host with its cable plugged in and no client yet.
 func (w *World) addHost(cfg *dhcp4.Config) *Host {
 	id := len(w.hosts)
-	h := &Host{w: w, id: id, name: fmt.Sprintf("h%d", id), cfg: cfg, released: -timer.Time(settleTime)}
+	h := &Host{w: w, id: id, name: fmt.Sprintf("h%d", id), cfg: cfg, mtu: 1500, released: -timer.Time(settleTime)}
 	h.hw = sim.HW{2, 0, 0, 0, 1, byte(id)}
 	h.kern, h.proc = w.Node(h.name+"k"), w.Node(h.name)
 	age := w.Duration(0, 90*24*time.Hour)
@@ -109,12 +113,14 @@ func (h *Host) newProcess() {
 			if h.m.State() == dhcp4.InitReboot && (h.cfg.VerifiedLeaseOnly || h.verify) {
 				h.cause("not confirmed") // may be the end of the last wait
 			}
+			h.count(inTimer)
 			h.step(func(now timer.Time) { h.m.Timer(now, dhcp4.TimerID(id), &h.out) })
 		})
 	}
 	h.hook.timer = h.proc.Timer("hook", h.hookEnded)
 	h.newsT = h.proc.Timer("netlink", h.readNews)
 	h.slotT = h.proc.Timer("slot", func() {
+		h.count(inSlot)
 		h.step(func(now timer.Time) { h.m.Slot(now, &h.out) })
 	})
 	h.port.Filter = func(f *sim.Frame) bool {
@@ -128,6 +134,7 @@ func (h *Host) newProcess() {
 	h.proc.Crashed = h.processDied
 	h.proc.Resumed = func(time.Duration) {
 		if h.m != nil {
+			h.count(inResume)
 			h.step(func(now timer.Time) { h.m.Resume(now, &h.out) })
 		}
 	}
@@ -143,6 +150,7 @@ func (h *Host) newProcess() {
 // until its lifetime ends.
 func (h *Host) processDied() {
 	h.forgetClient()
+	h.amnesia = h.amnesia || h.disk.dirty
 	h.disk.lose()
 	h.news = nil
 	h.inst = netip.Prefix{}
@@ -199,7 +207,11 @@ func (h *Host) cable(up bool) {
 
 // linkState is what the kernel tells of the interface now.
 func (h *Host) linkState() dhcp4.Link {
-	return dhcp4.Link{Name: h.name, Up: h.port.Up(), HWType: 1, HWAddr: h.hw[:], MTU: 1500}
+	l := dhcp4.Link{Name: h.name, Up: h.port.Up(), HWType: 1, HWAddr: h.hw[:], MTU: h.mtu}
+	if h.renamed {
+		l.Name += "x"
+	}
+	return l
 }
 
 func (h *Host) tellLink() {
@@ -214,6 +226,7 @@ func (h *Host) tellLink() {
 		h.link = l
 		h.link.HWAddr = append([]byte(nil), l.HWAddr...)
 		h.rate.event(h.w.Now())
+		h.count(inLink)
 		h.step(func(now timer.Time) { h.m.LinkChange(now, l, &h.out) })
 	})
 	h.newsT.Set(h.proc.Now())
@@ -224,6 +237,7 @@ func (h *Host) tellRemoved(p netip.Prefix) {
 	h.news = append(h.news, func() {
 		if h.m != nil && h.inst == p && h.k.addr != p {
 			h.inst = netip.Prefix{}
+			h.count(inAddress)
 			h.step(func(now timer.Time) { h.m.AddressChanged(now, dhcp4.AddrDeleted, &h.out) })
 		}
 	})
@@ -235,6 +249,7 @@ func (h *Host) tellTaken(p netip.Prefix) {
 	h.news = append(h.news, func() {
 		if h.m != nil && h.inst == p && h.k.addr == p {
 			h.inst = netip.Prefix{}
+			h.count(inAddress)
 			h.step(func(now timer.Time) { h.m.AddressChanged(now, dhcp4.AddrTaken, &h.out) })
 		}
 	})
@@ -272,6 +287,7 @@ func (h *Host) recv(f *sim.Frame) {
 	}
 	if r := dhcp4.Parse(&h.rx, u.Payload, u.Src, u.Dst.Addr() == broadcastIP); r != dhcp4.DropNone {
 		h.m.CountDrop(r)
+		h.countEvent("parser: " + r.String())
 		return
 	}
 	if !h.m.Expecting(h.rx.Xid) {
@@ -285,7 +301,10 @@ func (h *Host) recv(f *sim.Frame) {
 			h.cause("ACK for another address")
 		}
 	}
+	h.count(inPacket)
+	before := h.m.Status().Dropped
 	h.step(func(now timer.Time) { h.m.Packet(now, &h.rx, &h.out) })
+	h.countDrops(&before)
 }
 
 func (h *Host) recvARP(f *sim.Frame) {
@@ -296,6 +315,7 @@ func (h *Host) recvARP(f *sim.Frame) {
 	if h.held.addr.IsValid() && (p.SenderIP == h.held.addr.Addr() || p.SenderIP == anyIP && p.TargetIP == h.held.addr.Addr()) {
 		h.cause("address conflict")
 	}
+	h.count(inARP)
 	h.step(func(now timer.Time) { h.m.ARP(now, p, false, &h.out) })
 }
 
@@ -303,6 +323,7 @@ func (h *Host) recvARP(f *sim.Frame) {
 func (h *Host) hookEnded() {
 	op := h.hook.op
 	h.hook.op = 0
+	h.count(inHookDone)
 	h.step(func(now timer.Time) { h.m.HookDone(now, op, &h.out) })
 }
 
@@ -312,6 +333,7 @@ func (h *Host) createClient() {
 	h.link.HWAddr = append([]byte(nil), h.hw[:]...)
 	h.m = dhcp4.New(h.cfg, h.linkState(), h.w.Source())
 	h.rate = sendRate{}
+	h.refused = false
 	h.life++
 }
 
@@ -336,8 +358,10 @@ func (h *Host) takeOver(s *dhcp4.Saved) {
 // start gives the machine a START with what is on the disk.
 func (h *Host) start(r dhcp4.Request) {
 	r.Cmd = api.Start
-	r.Saved = h.load()
-	h.takeOver(r.Saved)
+	if len(h.reqs) < 2 { // else it will be refused
+		r.Saved = h.load()
+		h.takeOver(r.Saved)
+	}
 	h.verify = r.Saved != nil && r.Saved.Verify
 	h.cause("user")
 	h.command(r)
@@ -345,6 +369,7 @@ func (h *Host) start(r dhcp4.Request) {
 
 func (h *Host) command(r dhcp4.Request) {
 	h.rate.event(h.w.Now())
+	h.count(inCommand)
 	h.step(func(now timer.Time) {
 		h.m.SetConfig(h.cfg)
 		h.m.Command(now, r, &h.out)

@@ -91,7 +91,7 @@ func (h *Host) checkAddress(s dhcp4.State) {
 	has := h.inst.IsValid()
 	switch s {
 	case dhcp4.Bound, dhcp4.Renewing, dhcp4.Rebinding:
-		if !has && !h.late() {
+		if !has && !h.late() && !h.refused {
 			h.bad("%v without an address", s)
 		}
 	case dhcp4.PreBound, dhcp4.InitReboot, dhcp4.Adopting, dhcp4.Releasing:
@@ -172,7 +172,7 @@ func (h *Host) checkSend(e *dhcp4.Effect) {
 	h.checkTable(e, d)
 	if e.Src.IsValid() && e.Src != anyIP {
 		own := h.k.addr.IsValid() && e.Src == h.k.addr.Addr() || h.static.IsValid() && e.Src == h.static.Addr()
-		if !own && len(h.news) == 0 { // else it cannot know yet
+		if !own && len(h.news) == 0 && !h.refused { // else it cannot know yet
 			h.bad("%s from %v, which is not configured", describeDHCP(d), e.Src)
 		}
 		// Where the kernel refused a change the machine's own word counts: the
@@ -184,6 +184,7 @@ func (h *Host) checkSend(e *dhcp4.Effect) {
 	if d.typ() == typeRelease {
 		h.released = h.w.Now()
 	}
+	h.countEvent("sent: " + typeNames[d.typ()] + " in " + h.m.State().String())
 	h.rate.packet(h)
 }
 
@@ -397,6 +398,7 @@ func (h *Host) reply(e *dhcp4.Effect) {
 
 // checkReply: a success must be true.
 func (h *Host) checkReply(r request, c api.Code) {
+	h.countEvent("reply: " + r.cmd.String() + " " + c.Name())
 	if c < 0 || c > api.Running {
 		h.bad("reply code %d", c)
 	}
@@ -411,7 +413,7 @@ func (h *Host) checkReply(r request, c api.Code) {
 	s := h.m.State()
 	switch r.cmd {
 	case api.Start, api.Extend:
-		if !h.inst.IsValid() && !h.late() {
+		if !h.inst.IsValid() && !h.late() && !h.refused {
 			h.bad("%s succeeded in %v without an address", r.cmd, s)
 		}
 	case api.Drop, api.Release:

@@ -37,6 +37,7 @@ func RandomOptions(seed uint64) Options {
 	o.Cable, o.Partition = mean(0.5, m/2, 10*m), mean(0.3, 2*m, 20*m)
 	o.ClockStep, o.NewHardware = mean(0.4, m, 15*m), mean(0.15, 5*m, 30*m)
 	o.Squat, o.Foreign = mean(0.4, m/2, 10*m), mean(0.2, 2*m, 20*m)
+	o.Unplug, o.Rename, o.Hint = mean(0.2, 2*m, 20*m), mean(0.2, m, 20*m), mean(0.3, m/4, 5*m)
 	o.Users, o.Shutdown = mean(0.7, m/6, 3*m), mean(0.3, 2*m, 15*m)
 	o.LoseDatabase = []float64{0, 0, 0.3, 1}[r.IntN(4)]
 	o.Liars = r.IntN(4) == 0
@@ -91,7 +92,9 @@ func randomServer(r *rand.Rand, i int, lease time.Duration) ServerOptions {
 		s.Relayed = r.IntN(5) == 0
 		return s
 	}
-	switch r.IntN(6) {
+	switch r.IntN(7) {
+	case 6:
+		s.BOOTP = true
 	case 0: // the same pool as the first server's, unknown to it
 		s.First, s.Last = lanIP(1, 1), lanIP(1, 70)
 	case 1, 2:

@@ -21,6 +21,8 @@ type ServerOptions struct {
 	RapidCommit   bool
 	// Relayed servers stand behind a relay on a network of their own.
 	Relayed bool
+	// BOOTP servers know no leases; nobody keeps books of what they give.
+	BOOTP bool
 	// Rogue servers hand out addresses without any right; nobody believes the
 	// clients that took them.
 	Rogue bool
@@ -65,7 +67,7 @@ func (s *Server) config() server.Config {
 		Addr: o.Addr, First: o.First, Last: o.Last, Prefix: o.Prefix,
 		Lease: o.Lease, T1: o.T1, T2: o.T2,
 		Routers: []netip.Addr{routerIP}, DNS: []netip.Addr{o.Addr},
-		Authoritative: o.Authoritative, RapidCommit: o.RapidCommit,
+		Authoritative: o.Authoritative, RapidCommit: o.RapidCommit, BOOTP: o.BOOTP,
 	}
 }
 

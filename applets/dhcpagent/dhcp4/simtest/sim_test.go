@@ -41,8 +41,10 @@ func TestSmoke(t *testing.T) {
 // chaosTime is how long the faults of a random world last.
 const chaosTime = time.Hour
 
-func randomWorld(seed uint64) *World {
-	w := NewWorld(seed, RandomOptions(seed))
+func randomWorld(seed uint64, c *Coverage) *World {
+	o := RandomOptions(seed)
+	o.Coverage = c
+	w := NewWorld(seed, o)
 	for _, h := range w.hosts {
 		if !h.static.IsValid() && w.Chance(0.8) {
 			w.After(w.Duration(0, 20*time.Second), "start", h.ensureStarted)
@@ -53,5 +55,9 @@ func randomWorld(seed uint64) *World {
 
 // TestWorlds lets worlds of all kinds live through their faults.
 func TestWorlds(t *testing.T) {
-	sim.Seeds(t, 200, func(seed uint64) error { return randomWorld(seed).Soak(chaosTime) })
+	c := NewCoverage()
+	sim.Seeds(t, fixedSeeds, func(seed uint64) error { return randomWorld(seed, c).Soak(chaosTime) })
+	t.Log("\n" + c.String())
 }
+
+const fixedSeeds = 200

@@ -29,6 +29,9 @@ func (h *Host) ensureStarted() {
 		return
 	}
 	if h.m == nil {
+		if h.w.Chance(0.05) && h.adopt() {
+			return
+		}
 		h.operate(api.Start, -1)
 		return
 	}
@@ -44,6 +47,22 @@ func (h *Host) ensureStarted() {
 	default:
 		again()
 	}
+}
+
+// adopt takes the saved lease over as one that a boot loader obtained. A lease
+// of unknown age is left out: a boot loader's is of this boot.
+func (h *Host) adopt() bool {
+	s := h.load()
+	if s == nil || s.Verify || h.k.addr.IsValid() || h.static.IsValid() || h.w.Now().Before(h.released.Add(settleTime)) {
+		return false
+	}
+	h.createClient()
+	h.count(inAdopt)
+	h.step(func(now timer.Time) { h.m.Adopt(now, s, &h.out) })
+	if h.m == nil {
+		h.w.After(time.Second, "start instead", h.ensureStarted)
+	}
+	return true
 }
 
 // user lets a user do something.
@@ -138,6 +157,7 @@ func (h *Host) shutdown() {
 	h.stopping = true
 	h.cause("shutdown")
 	life := h.life
+	h.count(inShutdown)
 	h.step(func(now timer.Time) { h.m.Shutdown(now, &h.out) })
 	h.w.After(h.w.Duration(settleTime, 2*time.Minute), "started again", h.ensureStarted)
 	h.w.After(shutdownBound, "shutdown bound", func() {

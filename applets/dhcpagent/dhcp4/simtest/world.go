@@ -16,6 +16,9 @@ type Options struct {
 	Servers []ServerOptions
 	Hosts   []HostOptions
 
+	// Coverage, if set, counts what happens to machines.
+	Coverage *Coverage
+
 	// Strict counts every pair of holders; see holders.go for what such a world
 	// must not have.
 	Strict bool
@@ -28,6 +31,7 @@ type Options struct {
 	ClockStep, NewHardware          time.Duration
 	Squat, Foreign                  time.Duration
 	Users, Shutdown                 time.Duration
+	Unplug, Rename, Hint            time.Duration
 	// LoseDatabase is the share of server crashes that cost the database.
 	LoseDatabase float64
 	// Liars: a hostile node forges answers during half of the time.
@@ -205,6 +209,9 @@ func (w *World) startFaults() {
 	w.often(o.Foreign, "foreign change", func() { w.anyHost().foreignChange() })
 	w.often(o.Users, "user", func() { w.anyHost().user() })
 	w.often(o.Shutdown, "shutdown", func() { w.anyHost().shutdown() })
+	w.often(o.Unplug, "unplug", func() { w.anyHost().unplug() })
+	w.often(o.Rename, "rename", func() { w.anyHost().rename() })
+	w.often(o.Hint, "hint", func() { w.anyHost().hint() })
 	if o.Liars {
 		w.often(3*time.Minute, "liar", func() { w.liar.on = !w.liar.on })
 		w.often(floodEvery, "flood", func() {
