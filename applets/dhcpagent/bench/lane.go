@@ -208,33 +208,36 @@ func withLab(fn func(l *netlab.Lab) error) error {
 }
 
 // inLanes runs a measurement for every client in b.rounds lanes at a time,
-// which is for figures of seconds that are mostly spent waiting. The lanes
-// begin one after the other.
+// which is for figures of seconds that are mostly spent waiting. The lanes are
+// made first, and begin one after the other.
 func (b *bench) inLanes(vs []variant, gap time.Duration, one func(n *lane, v variant, round int) (time.Duration, error)) (map[string]series, error) {
 	got := map[string]series{}
 	err := withLab(func(l *netlab.Lab) error {
+		lanes := make([]*lane, b.rounds*len(vs))
+		for i := range lanes {
+			n, err := b.newLane(l, fmt.Sprintf("%s-%d", vs[i%len(vs)].column, i))
+			if err != nil {
+				return err
+			}
+			defer n.close()
+			lanes[i] = n
+		}
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		var errs []error
-		for i := range b.rounds {
-			for _, v := range vs {
-				n, err := b.newLane(l, fmt.Sprintf("%s%d", v.column[:4], i))
+		for i, n := range lanes {
+			v := vs[i%len(vs)]
+			wg.Go(func() {
+				d, err := one(n, v, i/len(vs))
+				mu.Lock()
+				defer mu.Unlock()
+				b.note("%s %s %s", v.column, format(d), errText(err))
+				got[v.column] = append(got[v.column], d)
 				if err != nil {
-					return err
+					errs = append(errs, fmt.Errorf("%s: %w", v.column, err))
 				}
-				wg.Go(func() {
-					defer n.close()
-					d, err := one(n, v, i)
-					mu.Lock()
-					defer mu.Unlock()
-					b.note("%s %s %s", v.column, format(d), errText(err))
-					got[v.column] = append(got[v.column], d)
-					if err != nil {
-						errs = append(errs, fmt.Errorf("%s: %w", v.column, err))
-					}
-				})
-				time.Sleep(gap)
-			}
+			})
+			time.Sleep(gap)
 		}
 		wg.Wait()
 		return errors.Join(errs...)

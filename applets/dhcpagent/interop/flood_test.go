@@ -84,13 +84,12 @@ func flood(t *testing.T, s *peer.Scripted, perSecond int, d time.Duration, next 
 
 // TestFlood sends 20 000 junk packets a second of several kinds. Memory does
 // not grow, the other interface renews in time, and afterwards a good server
-// is heard.
+// is heard. It runs alone, as it needs a whole processor and looks at times.
 func TestFlood(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	other := w.secondInterface()
 	s := w.scripted(w.s, serverAddr, silent)
-	a := w.agent("-o", "ACD=off", "eth0", "eth1")
+	a := w.quietAgent("-o", "ACD=off", "eth0", "eth1")
 	w.bound("eth1")
 	req := w.waitFor(s, "a DISCOVER", func(m *peer.Message) bool { return m.Type() == peer.Discover })
 	junk := s.Frame(req, good(req, peer.Offer))
@@ -112,8 +111,8 @@ func TestFlood(t *testing.T) {
 	if after > before+8192 {
 		t.Errorf("anonymous memory grew from %d to %d KiB", before, after)
 	}
-	if n := countLines(a.Output(), "reason="); n > 40 {
-		t.Errorf("%d lines of the log", n)
+	if n := countLines(a.Output(), ""); n > 60 {
+		t.Errorf("%d lines in the log", n)
 	}
 	s.Script(peer.Simple(serverNet, target, 300))
 	w.waitState("eth0", later, "BOUND")
@@ -121,12 +120,11 @@ func TestFlood(t *testing.T) {
 }
 
 // TestOfferFlood sends more offers than are worth keeping while they are
-// collected.
+// collected. It runs alone too.
 func TestOfferFlood(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	s := w.scripted(w.s, serverAddr, silent)
-	a := w.agent("-o", "ACD=off", "-o", "OFFER_WAIT=5", "eth0")
+	a := w.quietAgent("-o", "ACD=off", "-o", "OFFER_WAIT=5", "eth0")
 	req := w.waitFor(s, "a DISCOVER", func(m *peer.Message) bool { return m.Type() == peer.Discover })
 	_, before := memory(t, a.Pid())
 	// Far more than a collector of garbage leaves lying about.

@@ -152,13 +152,20 @@ type agent struct {
 // The log is shown if the test fails.
 func (w *world) agent(args ...string) *agent {
 	w.t.Helper()
-	return w.agentIn(w.c, args...)
+	return w.startAgent(append([]string{"-d2"}, args...))
 }
 
-func (w *world) agentIn(h *netlab.Host, args ...string) *agent {
+// quietAgent starts dhcpagent without debug output.
+func (w *world) quietAgent(args ...string) *agent {
 	w.t.Helper()
-	all := append([]string{"daemonbox", "dhcpagent", "-f", "-d2"}, args...)
-	p, err := h.StartCmd(&exec.Cmd{Path: program, Args: all})
+	return w.startAgent(args)
+}
+
+// startAgent starts dhcpagent in the foreground.
+func (w *world) startAgent(args []string) *agent {
+	w.t.Helper()
+	all := append([]string{"daemonbox", "dhcpagent", "-f"}, args...)
+	p, err := w.c.StartCmd(&exec.Cmd{Path: program, Args: all})
 	if err != nil {
 		w.t.Fatal(err)
 	}
