@@ -86,7 +86,7 @@ bench:
 	$(GO) test -tags interop -run '^$$' -bench . -benchmem ./core/... ./applets
 
 bench-dhcp: build peers
-	$(GO) run ./applets/dhcpagent/bench -program ./daemonbox
+	$(GO) run ./applets/dhcpagent/bench -bin ./daemonbox
 
 # --- the rest --------------------------------------------------------------
 

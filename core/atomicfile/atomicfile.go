@@ -56,6 +56,7 @@ func syncDir(dir string) error {
 	}
 	return errors.Join(ignoreInvalid(d.Sync()), d.Close())
 }
+
 func ignoreInvalid(err error) error {
 	if errors.Is(err, syscall.EINVAL) {
 		return nil
