@@ -31,8 +31,9 @@ func (c *Client) LinkChange(now timer.Time, l Link, out *Effects) {
 	spread := l.Spread
 	c.setLink(l)
 	c.overdue(now, out)
-	if c.leaving != 0 || c.ending != endNot {
-		return
+	if c.leaving != 0 || c.ending != endNot || c.lapse != 0 {
+		c.linkLost = c.linkLost || old.Up && !l.Up
+		return // nothing is left to confirm or to configure
 	}
 	if old.Name != l.Name {
 		c.note(out, slog.LevelInfo, "interface renamed", slog.String("old", old.Name), slog.String("new", l.Name))
@@ -123,9 +124,7 @@ func (c *Client) revive(now timer.Time, spread bool, out *Effects) {
 			c.startProbing(now, acdProbing, out)
 		}
 	case Bound, Renewing, Rebinding, Information:
-		if c.lapse == 0 {
-			c.refresh(now, spread, out)
-		}
+		c.refresh(now, spread, out)
 	}
 }
 
