@@ -171,3 +171,58 @@ func TestLateConflict(t *testing.T) {
 		return st.State == "BOUND" && st.Address == "192.0.2.71"
 	})
 }
+
+// TestNoConflict sends ARP traffic that is none: others ask who has the
+// address, as routers do, and the client's own other interface is at the same
+// switch.
+func TestNoConflict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.lab.Link(w.c, "eth1", w.sw, "pc2")
+	s := w.scripted(w.s, serverAddr, peer.Simple(serverNet, target, 300))
+	own, err := peer.OpenWire(w.c, "eth1", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(own.Close)
+	other, err := peer.OpenWire(w.s, "eth0", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	none := netip.IPv4Unspecified()
+	done := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			for _, b := range [][]byte{
+				peer.ARP(1, other.MAC, serverAddr, [6]byte{}, target),                                 // who has it?
+				peer.ARP(1, other.MAC, serverAddr, [6]byte{}, serverAddr),                             // an announcement of another
+				peer.ARP(1, other.MAC, none, [6]byte{}, netip.MustParseAddr("192.0.2.99")),            // a probe for another
+				peer.ARP(7, other.MAC, target, other.MAC, target),                                     // no request or reply
+				peer.ARP(2, other.MAC, netip.MustParseAddr("192.0.2.98"), [6]byte{1}, target)[:14+20], // cut short
+			} {
+				_ = other.Send(b)
+			}
+			_ = own.Send(peer.ARP(1, own.MAC, none, [6]byte{}, target)) // a probe of this very host
+			_ = own.Send(peer.ARP(2, own.MAC, target, [6]byte{}, target))
+		}
+	}()
+	w.agent("eth0")
+	w.bound("eth0")
+	time.Sleep(time.Second) // a while in which a conflict would be seen
+	close(done)
+	<-stopped
+	if n := len(s.Seen(peer.Decline)); n != 0 {
+		t.Errorf("%d DECLINEs", n)
+	}
+	if st := w.bound("eth0"); st.Address != target.String() {
+		t.Errorf("address %s", st.Address)
+	}
+}
