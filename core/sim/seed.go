@@ -50,12 +50,16 @@ func Seed(t testing.TB) uint64 {
 	return uint64(seed)
 }
 
-// Seeds runs fn for the seeds 1..n, or for those the flags ask for. An error
+// Seeds runs fn for the seeds 1..n, or for those the flags ask for. Worlds have
+// no goroutines, so under the race detector a tenth of them has to do. An error
 // fails the test with the seed, the end of the trace where the error has one,
 // and the command that replays it; so does a panic.
 func Seeds(t testing.TB, n int, fn func(seed uint64) error) {
 	t.Helper()
 	first, count := int64(1), int64(n)
+	if raceEnabled {
+		count = max(1, count/10)
+	}
 	soak := false
 	switch {
 	case *flagSeed >= 0:
@@ -113,6 +117,10 @@ func tail(err error) string {
 	}
 	return "\n" + f.World.trace.Last(60)
 }
+
+// Fixed reports whether Seeds runs all fixed seeds: only then may a test say
+// what must have happened over all of them.
+func Fixed() bool { return *flagSeed < 0 && *flagSeeds == 0 && !raceEnabled }
 
 // Verbose reports whether -sim.trace was given; a driver then sets Trace.Out.
 func Verbose() bool { return *flagTrace }

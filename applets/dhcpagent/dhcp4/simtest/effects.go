@@ -51,6 +51,7 @@ func (h *Host) step(in func(now timer.Time)) {
 	}
 	h.inbox = h.inbox[:0]
 	h.stepping = false
+	h.w.grantSlots()
 	if h.m != nil {
 		h.checkMachine()
 	}
@@ -95,6 +96,7 @@ func (h *Host) exec(e *dhcp4.Effect) {
 		h.acquire()
 	case dhcp4.Yield:
 		h.slotT.Stop()
+		h.w.pacer.Yield(h)
 	case dhcp4.Probing:
 		h.probing = e.Flag
 	case dhcp4.Changed, dhcp4.Note:
@@ -166,6 +168,7 @@ func (h *Host) gone() {
 // by the kernel's routing to one server.
 func (h *Host) send(e *dhcp4.Effect) {
 	h.checkSend(e)
+	h.w.pacer.Sent(h.w.Now(), h)
 	src := e.Src
 	if !src.IsValid() {
 		src = anyIP
@@ -309,6 +312,10 @@ const hookLimit = 58 * time.Second
 // acquire grants an exchange slot: at once, or after the time that other
 // interfaces of the agent may keep it waiting.
 func (h *Host) acquire() {
+	if h.w.slots != nil {
+		h.w.pacer.Acquire(h)
+		return // step grants it
+	}
 	if h.slotT.Pending() {
 		return // waits already
 	}
@@ -318,6 +325,28 @@ func (h *Host) acquire() {
 	}
 	h.count(inSlot)
 	h.step(func(now timer.Time) { h.m.Slot(now, &h.out) })
+}
+
+// grantSlots hands out the slots of the one agent.
+func (w *World) grantSlots() {
+	if w.slots == nil || w.granting {
+		return
+	}
+	w.granting = true
+	for {
+		h, ok := w.pacer.Grant(w.Now())
+		if !ok {
+			break
+		}
+		if h.m != nil {
+			h.count(inSlot)
+			h.step(func(now timer.Time) { h.m.Slot(now, &h.out) })
+		}
+	}
+	w.granting = false
+	if at := w.pacer.Next(); at != timer.Never {
+		w.slots.Set(at)
+	}
 }
 
 // debugLevel is the lowest level of notes in a trace.

@@ -53,8 +53,11 @@ type liar struct {
 	port *sim.Port
 	hw   sim.HW
 	on   bool
-	buf  []byte
-	msg  []byte
+	// refuseAll: every REQUEST gets a NAK.
+	refuseAll bool
+
+	buf []byte
+	msg []byte
 	// last is the last request of a client, for bursts at any time.
 	last []byte
 }
@@ -64,27 +67,26 @@ func (w *World) addLiar() {
 	l.node = w.Node("liar")
 	l.port = l.node.Attach(w.lan, l.hw)
 	l.port.Promiscuous = true
-	l.port.Filter = func(f *sim.Frame) bool { return l.on && f.Type == etherIPv4 && f.Src != l.hw }
+	l.port.Filter = func(f *sim.Frame) bool { return (l.on || l.refuseAll) && f.Type == etherIPv4 && f.Src != l.hw }
 	l.port.Recv = l.recv
 	w.liar = l
 }
 
 // recv looks at genuine traffic and answers some of it.
 func (l *liar) recv(f *sim.Frame) {
-	if !l.on {
-		return
-	}
 	u, err := frame.ParseUDP4(f.Data, false)
 	if err != nil || !dhcp(u.Payload).ok() {
 		return
 	}
 	d := dhcp(u.Payload)
 	switch {
-	case u.Dst.Port() == clientPort && l.w.Chance(0.3):
-		l.tamper(f, &u)
+	case u.Dst.Port() == clientPort:
+		if l.on && l.w.Chance(0.3) {
+			l.tamper(f, &u)
+		}
 	case u.Dst.Port() == serverPort && d.typ() == typeRequest:
 		l.last = append(l.last[:0], d...)
-		if l.w.Chance(0.02) {
+		if l.refuseAll || l.w.Chance(0.02) {
 			l.nak(d)
 		}
 	case u.Dst.Port() == serverPort:

@@ -87,7 +87,7 @@ type answer struct {
 func (w *World) addHost(cfg *dhcp4.Config) *Host {
 	id := len(w.hosts)
 	h := &Host{w: w, id: id, name: fmt.Sprintf("h%d", id), cfg: cfg, mtu: 1500, released: -timer.Time(settleTime)}
-	h.hw = sim.HW{2, 0, 0, 0, 1, byte(id)}
+	h.hw = sim.HW{2, 0, 0, 1, byte(id >> 8), byte(id)}
 	h.kern, h.proc = w.Node(h.name+"k"), w.Node(h.name)
 	age := w.Duration(0, 90*24*time.Hour)
 	h.kern.SetBootAge(age)
@@ -170,6 +170,7 @@ func (h *Host) forgetClient() {
 	h.hook.op = 0
 	h.probing = false
 	h.slotT.Stop()
+	h.w.pacer.Yield(h)
 }
 
 // powerOff halts the whole host: address, process and what was not on disk are

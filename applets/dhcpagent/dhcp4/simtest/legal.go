@@ -118,7 +118,7 @@ func (h *Host) answering() bool {
 // checkProgress: a machine that wants something must be woken by something: a
 // timer, the script's end, a slot, or the link's return.
 func (h *Host) checkProgress(s dhcp4.State) {
-	if !h.link.Up || h.hook.op != 0 || h.answering() || h.slotT.Pending() || len(h.news) > 0 {
+	if !h.link.Up || h.hook.op != 0 || h.answering() || h.slotT.Pending() || h.w.slots != nil || len(h.news) > 0 {
 		return
 	}
 	for id, t := range h.timers {
@@ -177,7 +177,7 @@ func (h *Host) checkSend(e *dhcp4.Effect) {
 		}
 		// Where the kernel refused a change the machine's own word counts: the
 		// lease was acknowledged.
-		if h.held.addr.IsValid() && e.Src == h.held.addr.Addr() && h.late() && h.m.Status().Expires <= h.proc.Now() {
+		if h.held.addr.IsValid() && e.Src == h.held.addr.Addr() && h.late() && !h.leased() {
 			h.bad("%s from %v, whose lease is over", describeDHCP(d), e.Src)
 		}
 	}
@@ -186,6 +186,12 @@ func (h *Host) checkSend(e *dhcp4.Effect) {
 	}
 	h.countEvent("sent: " + typeNames[d.typ()] + " in " + h.m.State().String())
 	h.rate.packet(h)
+}
+
+// leased tells whether the machine itself has a lease that is not over.
+func (h *Host) leased() bool {
+	st := h.m.Status()
+	return st.Leased && h.proc.Now().Before(st.Expires)
 }
 
 // rule is a row of the table of messages (RFC 2131 §4.3.6, §4.4.1 table 5).

@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"daemonbox/applets/dhcpagent/dhcp4/server"
@@ -21,6 +22,10 @@ type ServerOptions struct {
 	RapidCommit   bool
 	// Relayed servers stand behind a relay on a network of their own.
 	Relayed bool
+	// Service is how long the server works on a message, Backlog how many its
+	// socket holds meanwhile; 0 is no limit.
+	Service time.Duration
+	Backlog int
 	// BOOTP servers know no leases; nobody keeps books of what they give.
 	BOOTP bool
 	// Rogue servers hand out addresses without any right; nobody believes the
@@ -41,6 +46,10 @@ type Server struct {
 	replies []server.Reply
 	buf     []byte
 	deaf    bool // a rogue that was switched off
+
+	waiting [][]byte // in the socket, oldest first
+	work    *sim.Timer
+	overrun int // messages lost because the socket was full
 }
 
 // addServer adds a server and starts it with an empty database.
@@ -56,6 +65,7 @@ func (w *World) addServer(o ServerOptions) *Server {
 	s.port = s.node.Attach(seg, s.hw)
 	s.port.Filter = func(f *sim.Frame) bool { return udpPort(f) == serverPort }
 	s.port.Recv = s.recv
+	s.work = s.node.Timer("work", s.next)
 	s.s = server.New(s.config(), w.Source())
 	w.servers = append(w.servers, s)
 	return s
@@ -71,9 +81,35 @@ func (s *Server) config() server.Config {
 	}
 }
 
-// recv gives a packet to the server and sends what it answers.
+// recv is the server's socket.
 func (s *Server) recv(f *sim.Frame) {
-	u, err := frame.ParseUDP4(f.Data, false)
+	if s.opt.Service == 0 {
+		s.handle(f.Data)
+		return
+	}
+	if len(s.waiting) >= s.opt.Backlog {
+		s.overrun++
+		return
+	}
+	s.waiting = append(s.waiting, slices.Clone(f.Data))
+	if !s.work.Pending() {
+		s.work.Set(s.node.Now().Add(s.opt.Service))
+	}
+}
+
+// next works off the oldest message in the socket.
+func (s *Server) next() {
+	b := s.waiting[0]
+	s.waiting = s.waiting[1:]
+	if len(s.waiting) > 0 {
+		s.work.Set(s.node.Now().Add(s.opt.Service))
+	}
+	s.handle(b)
+}
+
+// handle gives a packet to the server and sends what it answers.
+func (s *Server) handle(b []byte) {
+	u, err := frame.ParseUDP4(b, false)
 	if err != nil || u.Dst.Port() != serverPort || s.deaf {
 		return
 	}
@@ -129,6 +165,7 @@ func (s *Server) restart(down time.Duration, keep bool) {
 		snap = s.s.Snapshot()
 	}
 	s.node.Crash()
+	s.waiting = nil
 	s.w.After(down, "server back", func() {
 		s.s = server.New(s.config(), s.w.Source())
 		if keep {

@@ -53,11 +53,61 @@ func randomWorld(seed uint64, c *Coverage) *World {
 	return w
 }
 
-// TestWorlds lets worlds of all kinds live through their faults.
+// fixedSeeds is how many worlds a normal run simulates.
+const fixedSeeds = 200
+
+// TestWorlds lets worlds of all kinds live through their faults. Over all fixed
+// seeds every state must have met the inputs that matter, and what machines do
+// about faults must have happened.
 func TestWorlds(t *testing.T) {
 	c := NewCoverage()
 	sim.Seeds(t, fixedSeeds, func(seed uint64) error { return randomWorld(seed, c).Soak(chaosTime) })
-	t.Log("\n" + c.String())
+	if !sim.Fixed() {
+		return
+	}
+	if m := c.Missing(mustHappen, mustMeet); len(m) > 0 {
+		t.Errorf("never happened: %q\n%s", m, c)
+	}
+	if testing.Verbose() {
+		t.Logf("\n%s", c)
+	}
 }
 
-const fixedSeeds = 200
+var mustHappen = []string{
+	"sent: DISCOVER in SELECTING", "sent: REQUEST in REQUESTING", "sent: REQUEST in INIT_REBOOT",
+	"sent: REQUEST in RENEWING", "sent: REQUEST in REBINDING", "sent: INFORM in INFORM_SENT",
+	"sent: RELEASE in RELEASING", "sent: DECLINE in INIT", "sent: DECLINE in BOUND",
+	"script: BOUND", "script: EXTEND", "script: EXPIRE", "script: DROP", "script: RELEASE", "script: INFORM",
+	"script: CARRIER", "script: NAK",
+	"reply: start SUCCESS", "reply: start TIMEOUT", "reply: start PEND", "reply: extend SUCCESS", "reply: extend TIMEOUT",
+	"reply: drop SUCCESS", "reply: release SUCCESS", "reply: inform SUCCESS",
+	"parser: short", "parser: op", "refused: address", "refused: lease", "refused: server-id", "refused: state", "refused: cookie",
+	"note: another host uses our address, defending it", "note: cannot configure the interface",
+	"note: lease ran out", "note: next attempt later", "note: hardware address changed",
+	"note: no server answers, keeping the lease", "note: no server answers, using the saved lease",
+	"note: no server confirmed the saved lease, starting anew", "note: server made an offer and does not answer the request",
+	"note: server refused the request (NAK)", "note: the address is in use by another host",
+	"note: the address was deleted by somebody else", "note: the address was taken over by somebody else",
+	"note: unusable ACK to a renewal", "note: unusable ACK, starting anew", "note: interface has gone", "note: interface renamed",
+}
+
+var mustMeet = func() (pairs []string) {
+	for state, inputs := range map[string][]input{
+		"INIT":        {inTimer, inCommand, inLink, inAdopt},
+		"SELECTING":   {inTimer, inPacket, inCommand, inLink, inResume, inConfigured, inHookDone, inSlot, inShutdown, inGone, inHint},
+		"REQUESTING":  {inTimer, inPacket, inCommand, inLink, inResume, inSlot, inShutdown},
+		"PRE_BOUND":   {inTimer, inARP, inCommand, inLink, inConfigured},
+		"BOUND":       {inTimer, inARP, inCommand, inLink, inResume, inConfigured, inHookDone, inAddress, inShutdown, inGone, inHint},
+		"RENEWING":    {inTimer, inPacket, inARP, inCommand, inLink, inResume, inHookDone, inSlot, inAddress, inShutdown, inGone},
+		"REBINDING":   {inTimer, inPacket, inARP, inCommand, inLink, inResume, inConfigured, inHookDone, inSlot, inAddress, inShutdown},
+		"INIT_REBOOT": {inTimer, inPacket, inCommand, inLink, inConfigured, inHookDone, inSlot, inAddress},
+		"INFORM_SENT": {inTimer, inPacket, inLink, inSlot},
+		"INFORMATION": {inTimer, inCommand, inLink, inResume, inHookDone, inShutdown},
+		"RELEASING":   {inTimer, inConfigured},
+	} {
+		for _, in := range inputs {
+			pairs = append(pairs, state+" "+inputNames[in])
+		}
+	}
+	return pairs
+}()

@@ -16,6 +16,9 @@ type Options struct {
 	Servers []ServerOptions
 	Hosts   []HostOptions
 
+	// OneAgent: all hosts are interfaces of one agent, which paces them.
+	OneAgent bool
+
 	// Coverage, if set, counts what happens to machines.
 	Coverage *Coverage
 
@@ -61,6 +64,9 @@ type World struct {
 	squatters []*squatter
 	liar      *liar
 	books     books
+	pacer     dhcp4.Pacer[*Host]
+	slots     *sim.Timer // of the one agent
+	granting  bool
 	dirty     bool // something about addresses changed
 	fair      bool // no faults any more
 }
@@ -81,6 +87,9 @@ func NewWorld(seed uint64, o Options) *World {
 	w.lan = w.Segment("lan", o.Link)
 	for _, s := range o.Servers {
 		w.addServer(s)
+	}
+	if o.OneAgent {
+		w.slots = w.Node("agent").Timer("slots", w.grantSlots)
 	}
 	for i := range o.Hosts {
 		cfg := o.Hosts[i].Config
@@ -125,7 +134,7 @@ func (w *World) makeFair() {
 		s.addr = netip.Addr{}
 	}
 	if w.liar != nil {
-		w.liar.on = false
+		w.liar.on, w.liar.refuseAll = false, false
 	}
 	for _, s := range w.servers {
 		s.deaf = s.opt.Rogue

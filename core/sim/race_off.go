@@ -1,0 +1,6 @@
+//go:build !race
+
+package sim
+
+// raceEnabled: the race detector makes everything ten times slower.
+const raceEnabled = false
