@@ -87,7 +87,7 @@ func Parse(value string) (Setting, error) {
 		return parseDUID(head, rest)
 	}
 	if digits, ok := cutHex(value); ok {
-		b, err := hex.DecodeString(digits)
+		b, err := decodeHex(digits)
 		if err != nil {
 			return Setting{}, fmt.Errorf("hexadecimal identifier: %w", err)
 		}
@@ -116,6 +116,18 @@ func cutHex(s string) (string, bool) {
 		return s[2:], true
 	}
 	return "", false
+}
+
+var errHex = errors.New("hexadecimal digits wanted, two for each octet")
+
+// decodeHex is hex.DecodeString with an error that repeats nothing of the
+// value: it goes to the log, and the value may hold anything.
+func decodeHex(s string) ([]byte, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		return nil, errHex
+	}
+	return b, nil
 }
 
 func decimal(s string) bool {
@@ -169,7 +181,7 @@ func parseDUID(head, rest string) (Setting, error) {
 
 // fixed completes a DUID that is given in full.
 func fixed(head []byte, digits string) (Setting, error) {
-	b, err := hex.DecodeString(digits)
+	b, err := decodeHex(digits)
 	if err != nil {
 		return Setting{}, fmt.Errorf("DUID: %w", err)
 	}
