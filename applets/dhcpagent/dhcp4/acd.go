@@ -164,8 +164,8 @@ func (c *Client) ARP(now timer.Time, p frame.ARP, local bool, out *Effects) {
 	// A request about the address by a host that has one is no conflict, a
 	// probe by another candidate is (RFC 5227 §2.1.1).
 	rival := p.Op == frame.ARPRequest && p.TargetIP == addr && (!p.SenderIP.IsValid() || p.SenderIP.IsUnspecified())
-	switch {
-	case c.acd.phase == acdProbing && (holds || rival), c.acd.phase == acdBackground && holds:
+	switch phase := c.acd.phase; {
+	case phase == acdProbing && rival, holds && (phase == acdProbing || phase == acdBackground || phase == acdDone):
 		c.conflict(now, &p, out)
 	case holds && c.state.leased() && c.lapse == 0:
 		c.defend(now, &p, out)

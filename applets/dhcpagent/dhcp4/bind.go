@@ -293,6 +293,7 @@ func (c *Client) bound(now timer.Time, out *Effects) {
 	c.enter(now, Bound, out)
 	c.backoff.bound()
 	c.failed, c.lastError, c.linkLost = false, "", false
+	c.acd.defended = longAgo // that was another address
 	l := c.lease
 	c.note(out, slog.LevelInfo, "lease obtained", slog.String("addr", l.net.Addr.String()),
 		slog.String("peer", l.peer()), slog.String("lease", leaseText(l)))

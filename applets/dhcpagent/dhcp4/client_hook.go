@@ -98,6 +98,8 @@ func (c *Client) hookEnded(now timer.Time, out *Effects) {
 // withdraw gives up the lease, or the attempt to get one. Where the address is
 // configured the script hears of it first and has 2 s before the address goes.
 func (c *Client) withdraw(now timer.Time, why reason, out *Effects) {
+	// The script hears also of an end whose address has gone before it.
+	heard := c.state != PreBound && c.holding() || c.lapse != 0
 	c.leaving = why
 	c.quiesce(out)
 	c.forget(out) // a new start must not find what is lost, should this one end before the script
@@ -106,7 +108,7 @@ func (c *Client) withdraw(now timer.Time, why reason, out *Effects) {
 	}
 	c.beginInternal(api.Start)
 	out.kind(Changed)
-	if !c.holding() || c.state == PreBound {
+	if !heard {
 		c.restart(now, out)
 		if why == byNak {
 			c.extraHook(now, eventNak, out)

@@ -110,7 +110,10 @@ func (c *Client) restoreRoutes(out *Effects) {
 // revive is what a client does when it can or should reach the network again.
 func (c *Client) revive(now timer.Time, spread bool, out *Effects) {
 	switch c.state {
-	case Selecting, Requesting, InformSent:
+	case Selecting, Requesting:
+		c.searchAnew(now, spread, out)
+	case InformSent:
+		c.x.wait = 0
 		c.resendSoon(now, spread, out)
 	case InitReboot:
 		if c.holding() {
@@ -125,6 +128,20 @@ func (c *Client) revive(now timer.Time, spread bool, out *Effects) {
 		}
 	case Bound, Renewing, Rebinding, Information:
 		c.refresh(now, spread, out)
+	}
+}
+
+// searchAnew begins again with the first DISCOVER: what was offered may be from
+// another network, where a REQUEST to a server that is not there costs a minute.
+func (c *Client) searchAnew(now timer.Time, spread bool, out *Effects) {
+	switch {
+	case c.state == Selecting && c.x.slot == slotAsked && c.offers.n == 0:
+		// The DISCOVER keeps its place in the queue.
+	case spread:
+		c.enter(now, Init, out)
+		c.arm(TimerDelay, now.Add(c.upTo(spreadTime)), out)
+	default:
+		c.enter(now, Selecting, out)
 	}
 }
 
@@ -187,7 +204,7 @@ func (c *Client) newHardware(now timer.Time, wasUp bool, out *Effects) {
 	}
 	c.linkLost = true
 	if !wasUp || !c.link.Up {
-		if s := c.state; s == Requesting || s == PreBound {
+		if c.state == PreBound {
 			// What was agreed was agreed with another client.
 			c.withdraw(now, byDoubt, out)
 		}

@@ -340,6 +340,10 @@ func (c *Client) inform(now timer.Time, p netip.Prefix, out *Effects) {
 // answered is the ACK to an INFORM. What it says of a lease is ignored
 // (RFC 2131 §4.3.5).
 func (c *Client) answered(now timer.Time, m *Message, out *Effects) DropReason {
+	if !ValidAddr(m.ServerID(), c.cfg.Allow240) { // RFC 2131 table 3: a MUST here too
+		c.badOffers++
+		return DropServerID
+	}
 	k := m.Clone()
 	k.YIAddr = anyAddr
 	l := &lease{ack: k, orig: k, addr: c.informed.addr, server: m.ServerID()}
@@ -375,7 +379,11 @@ func (c *Client) end(now timer.Time, e ending, out *Effects) {
 func (c *Client) finishEnd(now timer.Time, out *Effects) {
 	switch c.ending {
 	case endDrop:
-		if c.lease != nil && (c.state.leased() || c.state == PreBound) {
+		switch {
+		case c.lease == nil:
+		case c.lease.expires <= now: // of no use to the next start
+			c.forget(out)
+		case c.state.leased(), c.state == PreBound:
 			c.save(out)
 		}
 	case endRelease:

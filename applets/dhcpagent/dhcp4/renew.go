@@ -137,7 +137,9 @@ func (c *Client) rebootUnanswered(now timer.Time, out *Effects) {
 			c.startProbing(now, acdBackground, out)
 			c.listen(out)
 		}
-		c.endOp(api.Success, "", out)
+		if !c.op.user || c.op.cmd != api.Extend { // who wants it extended waits on
+			c.endOp(api.Success, "", out)
+		}
 	default:
 		c.note(out, slog.LevelWarn, "no server answers, using the saved lease", slog.String("addr", l.addr.String()))
 		c.enter(now, PreBound, out)
@@ -159,7 +161,6 @@ func (c *Client) expireTimer(now timer.Time, out *Effects) {
 	if c.op.user && c.lapsed(now, out) {
 		return
 	}
-	c.lapse = 0
 	if c.state == Bound {
 		c.zeroCounters()
 	}
