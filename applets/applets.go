@@ -24,8 +24,9 @@ var table []Applet
 var names []entry
 
 type entry struct {
-	name string
-	row  string
+	name     string
+	row      string
+	unlisted bool // neither shown nor installed
 }
 
 // add puts a row into the table. Two applets of one name are a mistake of the
@@ -36,12 +37,13 @@ func add(a Applet) {
 	}
 	at, _ := slices.BinarySearchFunc(table, a.Name, func(r Applet, n string) int { return strings.Compare(r.Name, n) })
 	table = slices.Insert(table, at, a)
-	for _, n := range append([]string{a.Name}, a.Aliases...) {
+	listed := append([]string{a.Name}, a.Aliases...)
+	for i, n := range append(listed, a.Unlisted...) {
 		at, found := slices.BinarySearchFunc(names, n, byName)
 		if found || n == binary || n == labWord || n == helpWord {
 			panic("applets: the name " + n + " is taken")
 		}
-		names = slices.Insert(names, at, entry{n, a.Name})
+		names = slices.Insert(names, at, entry{n, a.Name, i >= len(listed)})
 	}
 }
 

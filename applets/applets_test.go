@@ -58,7 +58,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			var list []byte
 			for _, n := range names {
-				list = append(list, n.name+"\n"...)
+				if !n.unlisted {
+					list = append(list, n.name+"\n"...)
+				}
 			}
 			return os.WriteFile(filepath.Join(e.WorkDir, "list"), list, 0o644)
 		},

@@ -62,7 +62,9 @@ func box(env applet.Env, args []string) int {
 		fmt.Fprintln(env.Stdout, binary, env.Version)
 	case "--list":
 		for _, e := range names {
-			fmt.Fprintln(env.Stdout, e.name)
+			if !e.unlisted {
+				fmt.Fprintln(env.Stdout, e.name)
+			}
 		}
 	case "--license":
 		fmt.Fprint(env.Stdout, embedded.License, "\n", embedded.Notices)

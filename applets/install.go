@@ -70,6 +70,9 @@ func realDir(dir string) (string, error) {
 func install(stderr io.Writer, in installer) int {
 	status := proc.ExitOK
 	for _, e := range names {
+		if e.unlisted {
+			continue
+		}
 		if err := in.link(e.name); err != nil {
 			fmt.Fprintf(stderr, "%s: install %s: %v\n", binary, filepath.Join(in.dir, e.name), err)
 			status = proc.ExitFailure

@@ -29,6 +29,9 @@ type Env struct {
 type Applet struct {
 	Name    string
 	Aliases []string
+	// Unlisted are further names that Main answers to, but only through links
+	// users make themselves: other programs usually have them.
+	Unlisted []string
 	// Short says in a few words what the applet is for.
 	Short string
 	// Main runs the applet with the arguments after its name and returns the
