@@ -44,12 +44,13 @@ func TestChecksFire(t *testing.T) {
 			g := *h.held.grant
 			o := w.hosts[1]
 			o.setAddr(h.k.addr, time.Hour, false)
-			o.held = holding{addr: h.k.addr, end: h.held.end, grant: &g}
+			o.held = holding{addr: h.k.addr, end: h.held.end, given: timer.Never, grant: &g}
 		}, "h0 and h1 hold"},
 		{"longer than the server", func(w *World, h *Host) { h.held.end = h.held.end.Add(time.Second); w.dirty = true }, "longer than the server"},
 		{"after giving it back", func(w *World, h *Host) { h.held.grant.revoked = true; w.dirty = true }, "after giving it back"},
 		{"excused", func(w *World, h *Host) { h.held.grant.revoked = true; h.held.cause = "user"; w.dirty = true }, ""},
 		{"late", func(w *World, h *Host) { h.held.end = w.Now().Add(-useAfterEnd - 1) }, "after the end of its lease"},
+		{"after a refusal", func(w *World, h *Host) { h.held.given = w.Now().Add(-useAfterEnd - 1) }, "refused or given up"},
 		{"not yet late", func(w *World, h *Host) { h.held.end = w.Now().Add(-useAfterEnd) }, ""},
 		{"dropped", func(_ *World, h *Host) { h.exec(&dhcp4.Effect{Kind: dhcp4.Configure, Op: 99}) }, "without a cause"},
 		{"replaced", func(_ *World, h *Host) {

@@ -54,6 +54,7 @@ func identOf(d dhcp) ident {
 // books are the grants of all honest servers.
 type books struct {
 	acks  map[string]*grant // by the octets of the ACK
+	naks  map[string]bool   // refusals, by their octets
 	lease map[leaseKey]*grant
 }
 
@@ -63,7 +64,7 @@ type leaseKey struct {
 }
 
 func newBooks() books {
-	return books{acks: map[string]*grant{}, lease: map[leaseKey]*grant{}}
+	return books{acks: map[string]*grant{}, naks: map[string]bool{}, lease: map[leaseKey]*grant{}}
 }
 
 // granted enters an ACK into the books.
@@ -115,6 +116,7 @@ func (w *World) forgotten(s *Server) {
 type holding struct {
 	addr  netip.Prefix
 	end   timer.Time // of the lease, the world's time
+	given timer.Time // when it was refused or given up before, Never if it was not
 	grant *grant     // nil: not from an honest server
 	cause string     // why it may be dropped before its end
 }
@@ -129,7 +131,7 @@ func (h *Host) hold(n *dhcp4.NetConfig) {
 	if h.held.addr == n.Addr && h.m.State() != dhcp4.Bound {
 		cause = h.held.cause
 	}
-	h.held = holding{addr: n.Addr, end: end, cause: cause}
+	h.held = holding{addr: n.Addr, end: end, given: timer.Never, cause: cause}
 	if ack, _ := h.m.Ack(); ack != nil {
 		h.held.grant = h.w.books.acks[string(ack.Raw)]
 	}
@@ -139,6 +141,13 @@ func (h *Host) hold(n *dhcp4.NetConfig) {
 		h.cause("forgot what it did")
 	}
 }
+
+// endLease ends the right to the address before its time: the server refused
+// it, or the client gave it up. From now on it must go as after its end.
+func (h *Host) endLease() { h.held.given = min(h.held.given, h.w.Now()) }
+
+// over reports whether the host has no right to its address any more.
+func (h *Host) over() bool { return h.w.Now() >= min(h.held.end, h.held.given) }
 
 // cause notes why the address may go before the end of its lease.
 func (h *Host) cause(why string) {
@@ -153,7 +162,7 @@ func (h *Host) dropped() {
 	if !h.inst.IsValid() || h.k.addr != h.inst || h.k.taken {
 		return
 	}
-	if h.held.cause == "" && h.w.Now().Before(h.held.end) {
+	if h.held.cause == "" && !h.over() {
 		h.bad("%v dropped %v before the end of its lease, without a cause", h.held.addr, h.held.end.Sub(h.w.Now()))
 	}
 }
@@ -161,7 +170,7 @@ func (h *Host) dropped() {
 // holds reports whether the host uses its address by the right of a lease that
 // is not over.
 func (h *Host) holds() bool {
-	return h.k.addr.IsValid() && !h.k.taken && h.held.grant != nil && h.w.Now().Before(h.held.end)
+	return h.k.addr.IsValid() && !h.k.taken && h.held.grant != nil && !h.over()
 }
 
 // checkHolders is the invariant of holders and books. It looks only after
@@ -210,15 +219,20 @@ func (h *Host) checkGrant() error {
 const useAfterEnd = 2 * time.Second
 
 // checkLate is the invariant that no address outlives its lease. A host that
-// slept gets the instant of its waking to find out.
+// slept gets the instant of its waking to find out. After a refusal only a
+// living agent can remove the address: it has the same time from then on, or
+// from its own waking.
 func (w *World) checkLate() error {
 	now := w.Now()
 	for _, h := range w.hosts {
-		if !h.k.addr.IsValid() || h.k.taken || h.held.end == timer.Never || !h.kern.Awake() {
+		if !h.k.addr.IsValid() || h.k.taken || !h.kern.Awake() {
 			continue
 		}
-		if late := now.Sub(max(h.held.end, h.kern.Woke())); now.Sub(h.held.end) > useAfterEnd && late > 0 {
+		if h.held.end != timer.Never && now.Sub(h.held.end) > useAfterEnd && now > h.kern.Woke() {
 			return fmt.Errorf("%s uses %v, %v after the end of its lease", h.name, h.k.addr, now.Sub(h.held.end))
+		}
+		if h.held.given != timer.Never && h.m != nil && h.proc.Awake() && now.Sub(max(h.held.given, h.proc.Woke())) > useAfterEnd {
+			return fmt.Errorf("%s uses %v, %v after it was refused or given up", h.name, h.k.addr, now.Sub(h.held.given))
 		}
 	}
 	return nil

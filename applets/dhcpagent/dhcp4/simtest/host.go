@@ -86,7 +86,7 @@ type answer struct {
 // addHost adds a host with its cable plugged in and no client yet.
 func (w *World) addHost(cfg *dhcp4.Config) *Host {
 	id := len(w.hosts)
-	h := &Host{w: w, id: id, name: fmt.Sprintf("h%d", id), cfg: cfg, mtu: 1500, released: -timer.Time(settleTime)}
+	h := &Host{w: w, id: id, name: fmt.Sprintf("h%d", id), cfg: cfg, mtu: 1500, released: -timer.Time(settleTime), held: holding{end: timer.Never, given: timer.Never}}
 	h.hw = sim.HW{2, 0, 0, 1, byte(id >> 8), byte(id)}
 	h.kern, h.proc = w.Node(h.name+"k"), w.Node(h.name)
 	age := w.Duration(0, 90*24*time.Hour)
@@ -303,9 +303,28 @@ func (h *Host) recv(f *sim.Frame) {
 		}
 	}
 	h.count(inPacket)
-	before := h.m.Status().Dropped
+	before, xid := h.m.Status(), h.rx.Xid
 	h.step(func(now timer.Time) { h.m.Packet(now, &h.rx, &h.out) })
-	h.countDrops(&before)
+	h.countDrops(&before.Dropped)
+	if h.rx.Type == typeNak {
+		h.checkNak(&before, xid)
+	}
+}
+
+// checkNak looks what became of a refusal. One that was heeded ends the lease
+// there and then. One of an honest server must be heeded in INIT-REBOOT and
+// REBINDING, and in RENEWING if it is the lease's own server.
+func (h *Host) checkNak(before *dhcp4.Status, xid uint32) {
+	if h.m == nil || !h.m.Expecting(xid) {
+		h.endLease()
+		return
+	}
+	switch s := before.State; {
+	case s == dhcp4.InitReboot, s == dhcp4.Rebinding, s == dhcp4.Renewing && h.rx.ServerID() == before.Server:
+		if h.w.books.naks[string(h.rx.Raw)] {
+			h.bad("NAK of an honest server ignored in %v", s)
+		}
+	}
 }
 
 func (h *Host) recvARP(f *sim.Frame) {

@@ -3,9 +3,7 @@ package simtest
 import (
 	"fmt"
 	"net/netip"
-	"time"
 
-	"daemonbox/applets/dhcpagent/api"
 	"daemonbox/applets/dhcpagent/dhcp4"
 	"daemonbox/core/timer"
 )
@@ -91,7 +89,7 @@ func (h *Host) checkAddress(s dhcp4.State) {
 	has := h.inst.IsValid()
 	switch s {
 	case dhcp4.Bound, dhcp4.Renewing, dhcp4.Rebinding:
-		if !has && !h.late() && !h.refused {
+		if !has && !h.over() && !h.refused {
 			h.bad("%v without an address", s)
 		}
 	case dhcp4.PreBound, dhcp4.InitReboot, dhcp4.Adopting, dhcp4.Releasing:
@@ -101,10 +99,6 @@ func (h *Host) checkAddress(s dhcp4.State) {
 		}
 	}
 }
-
-// late: the lease is over, so that the kernel may have removed the address
-// before the machine did.
-func (h *Host) late() bool { return !h.w.Now().Before(h.held.end) }
 
 func (h *Host) answering() bool {
 	for _, a := range h.answers {
@@ -177,12 +171,16 @@ func (h *Host) checkSend(e *dhcp4.Effect) {
 		}
 		// Where the kernel refused a change the machine's own word counts: the
 		// lease was acknowledged.
-		if h.held.addr.IsValid() && e.Src == h.held.addr.Addr() && h.late() && !h.leased() {
+		if h.held.addr.IsValid() && e.Src == h.held.addr.Addr() && h.over() && !h.leased() {
 			h.bad("%s from %v, whose lease is over", describeDHCP(d), e.Src)
 		}
 	}
-	if d.typ() == typeRelease {
+	switch {
+	case d.typ() == typeRelease:
 		h.released = h.w.Now()
+		h.endLease()
+	case d.typ() == typeDecline && h.held.addr.IsValid() && d.optAddr(optRequestedIP) == h.held.addr.Addr():
+		h.endLease()
 	}
 	h.countEvent("sent: " + typeNames[d.typ()] + " in " + h.m.State().String())
 	h.rate.packet(h)
@@ -302,7 +300,7 @@ func (h *Host) checkHook(e *dhcp4.Effect) {
 			h.bad("event %s in %v, address %v", e.Event, h.m.State(), h.inst)
 		}
 	case "EXPIRE":
-		if !has && !h.late() {
+		if !has && !h.over() {
 			h.bad("event EXPIRE without an address")
 		}
 	case "DROP", "RELEASE":
@@ -313,131 +311,6 @@ func (h *Host) checkHook(e *dhcp4.Effect) {
 	default:
 		if !h.cfg.HookExtra {
 			h.bad("unknown event %q", e.Event)
-		}
-	}
-}
-
-// maxPerWindow bounds the BOOTP messages of one client in ten seconds. The
-// machine keeps itself under one packet a second, averaged over ten seconds,
-// whatever servers answer: that is ten. A DECLINE and a RELEASE, each said
-// once, may come on top, and a user's command, a change of the link or a
-// resume may not have to wait: two more for each of these.
-//
-// A minute has six windows, so an undisturbed client stays under 72 packets a
-// minute; what the schedule of RFC 2131 §4.1 asks for is far less (about 8
-// DISCOVERs in the first minute, 1 a minute later).
-const (
-	maxPerWindow = 12
-	perEvent     = 2
-	rateWindow   = 10 * time.Second
-	// maxARP bounds ARP packets likewise: three probes and two announcements
-	// for each of at most three attempts, one defence, and the announcements
-	// that follow events.
-	maxARP = 16
-)
-
-// sendRate remembers when a client sent.
-type sendRate struct {
-	sent, arps, events times
-}
-
-// times is a ring of the last moments.
-type times struct {
-	ring [32]timer.Time
-	n    int
-}
-
-func (t *times) add(now timer.Time) { t.ring[t.n%len(t.ring)] = now; t.n++ }
-
-// since counts the moments after from.
-func (t *times) since(from timer.Time) (n int) {
-	for i := range min(t.n, len(t.ring)) {
-		if t.ring[i] > from {
-			n++
-		}
-	}
-	return n
-}
-
-// event is something that entitles a client to speak at once.
-func (r *sendRate) event(now timer.Time) { r.events.add(now) }
-
-func (r *sendRate) packet(h *Host) {
-	now := h.w.Now()
-	r.sent.add(now)
-	from := now.Add(-rateWindow)
-	if n, most := r.sent.since(from), maxPerWindow+perEvent*r.events.since(from); n > most {
-		h.bad("%d messages in %v, allowed are %d", n, rateWindow, most)
-	}
-}
-
-func (r *sendRate) arp(h *Host) {
-	now := h.w.Now()
-	r.arps.add(now)
-	from := now.Add(-rateWindow)
-	if n, most := r.arps.since(from), maxARP+8*r.events.since(from); n > most {
-		h.bad("%d ARP packets in %v, allowed are %d", n, rateWindow, most)
-	}
-}
-
-// request is a user's command that waits for its answer.
-type request struct {
-	id   uint64
-	cmd  api.Command
-	ends timer.Time // process time; Never without a limit
-}
-
-// replySlack is what a timed-out request may be late: timers are exact here.
-const replySlack = time.Millisecond
-
-// reply answers a user: each request once.
-func (h *Host) reply(e *dhcp4.Effect) {
-	for i, r := range h.reqs {
-		if r.id == e.Request {
-			h.reqs = append(h.reqs[:i], h.reqs[i+1:]...)
-			h.checkReply(r, e.Code)
-			return
-		}
-	}
-	h.bad("reply %s to request %d, which nobody waits for", e.Code.Name(), e.Request)
-}
-
-// checkReply: a success must be true.
-func (h *Host) checkReply(r request, c api.Code) {
-	h.countEvent("reply: " + r.cmd.String() + " " + c.Name())
-	if c < 0 || c > api.Running {
-		h.bad("reply code %d", c)
-	}
-	// A user who waits without a limit is told when the lease to extend or to
-	// confirm is over.
-	if c == api.Timeout && h.proc.Now().Before(r.ends) && !(r.ends == timer.Never && h.late()) {
-		h.bad("TIMEOUT %v before the time", r.ends.Sub(h.proc.Now()))
-	}
-	if c != api.Success {
-		return
-	}
-	s := h.m.State()
-	switch r.cmd {
-	case api.Start, api.Extend:
-		if !h.inst.IsValid() && !h.late() && !h.refused {
-			h.bad("%s succeeded in %v without an address", r.cmd, s)
-		}
-	case api.Drop, api.Release:
-		if h.inst.IsValid() {
-			h.bad("%s succeeded with %v on the link", r.cmd, h.inst)
-		}
-	case api.Inform:
-		if s != dhcp4.Information && s != dhcp4.InformSent { // asked again after a change of the link
-			h.bad("inform succeeded in %v", s)
-		}
-	}
-}
-
-// checkOverdueReplies: who named a time is answered in time.
-func (h *Host) checkOverdueReplies() {
-	for _, r := range h.reqs {
-		if r.ends != timer.Never && h.proc.Now().After(r.ends.Add(replySlack)) && h.w.Now() != h.proc.Woke() {
-			h.bad("request %d (%s) is %v overdue", r.id, r.cmd, h.proc.Now().Sub(r.ends))
 		}
 	}
 }

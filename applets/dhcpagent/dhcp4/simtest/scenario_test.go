@@ -170,6 +170,21 @@ func TestNakStorm(t *testing.T) {
 	})
 }
 
+// TestTinyLeases: leases of one to four seconds make no storm. What a client can
+// do with them depends on its probing; it must only keep its pace.
+func TestTinyLeases(t *testing.T) {
+	c := NewCoverage()
+	sim.Seeds(t, 12, func(seed uint64) error {
+		w := NewWorld(seed, Options{
+			Link: sim.Link{Delay: 2 * time.Millisecond, Loss: 0.1}, Servers: oneServer(time.Duration(1+seed%4) * time.Second),
+			Hosts: hosts(4, fullConfig(dhcp4.ACDMode(seed/4%4))), NoHook: 0.8, Users: 20 * time.Second, Cable: time.Minute, Coverage: c,
+		})
+		startAll(w, time.Minute)
+		return w.Run(30 * time.Minute)
+	})
+	needs(t, c, "script: BOUND", "script: EXTEND", "script: EXPIRE")
+}
+
 // TestCrowd: five hundred interfaces of one agent start at the same moment. The
 // server's socket holds 64 messages and it answers one in half a millisecond:
 // a burst of all would lose most. With the agent's pacing nothing is sent twice.

@@ -132,6 +132,9 @@ func (s *Server) answer(request dhcp, r *server.Reply) {
 	if d.ok() && d.typ() == typeAck && !s.opt.Rogue {
 		s.w.granted(s, request, d)
 	}
+	if d.ok() && d.typ() == typeNak && !s.opt.Rogue {
+		s.w.books.naks[string(d)] = true
+	}
 	dst, hw, port := r.Dst, sim.Broadcast, uint16(clientPort)
 	if r.Relay {
 		port = serverPort
