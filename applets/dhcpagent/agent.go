@@ -38,10 +38,12 @@ type stopReason int
 
 const (
 	stopInactivity stopReason = iota
-	stopSignal
+	stopQuit
 	stopTerminate
-	stopBound // -1: everything is bound
-	stopBroken
+	stopInterrupt
+	stopBound  // -1: everything is bound
+	stopLate   // -1: not everything is bound in time
+	stopBroken // the loop failed
 )
 
 // agent is the whole of one running dhcpagent. The loop's goroutine owns it.
@@ -73,14 +75,21 @@ type agent struct {
 	returnCount int
 	hw          map[int][]byte // hardware addresses of the host's interfaces
 
-	requests map[uint64]*pendingRequest
-	lastReq  uint64
-	streams  []*stream
+	lastClient int
+	requests   map[uint64]*pendingRequest
+	lastReq    uint64
+	streams    []*stream
 
-	goal     *goal // the interfaces of the operands
-	idle     *timer.Timer
-	stopping bool
-	reason   stopReason
+	goal *goal // the interfaces of the operands
+	// considered are the links, by index, that operands or AUTOSTART have been
+	// applied to, with the name they had: what a user then drops stays dropped.
+	considered map[int]string
+	unfit      map[int]string // links that operands mean and DHCP cannot run on, said once
+	answering  int            // answers that wait for the disk
+	keepsMarks bool           // the kernel was seen to keep the mark of addresses
+	idle       *timer.Timer
+	stopping   bool
+	reason     stopReason
 
 	rxBuf    []byte
 	rxMsg    dhcp4.Message
@@ -100,10 +109,12 @@ func newAgent(env applet.Env, opt *options) (*agent, error) {
 	a := &agent{
 		env: env, opt: opt, level: new(slog.LevelVar),
 		pifs: make(map[int]*pif), clients: make(map[string]*client),
-		requests: make(map[uint64]*pendingRequest),
-		rxBuf:    make([]byte, receiveBuffer),
-		runDir:   filepath.Dir(opt.socket),
-		began:    time.Now(),
+		requests:   make(map[uint64]*pendingRequest),
+		considered: make(map[int]string),
+		unfit:      make(map[int]string),
+		rxBuf:      make([]byte, receiveBuffer),
+		runDir:     filepath.Dir(opt.socket),
+		began:      time.Now(),
 	}
 	a.level.Set(logLevel(opt.debug, opt.verbose))
 	a.log = newLogger(env, opt, a.level)
@@ -124,6 +135,9 @@ func newAgent(env applet.Env, opt *options) (*agent, error) {
 	a.applyLogLevel()
 	a.hooks = hook.NewRunner(a.loop, a.log, opt.hook)
 	a.hooks.Idle = a.finish
+	if f, ok := env.Stderr.(*os.File); ok && opt.foreground && opt.debug > 0 {
+		a.hooks.Stderr = f // scripts complain where somebody reads it
+	}
 	a.res = a.newResolver()
 	return a, nil
 }
@@ -175,10 +189,10 @@ func (a *agent) handleSignals() {
 		case unix.SIGTERM:
 			a.stop(stopTerminate)
 		case unix.SIGQUIT:
-			a.stop(stopSignal)
+			a.stop(stopQuit)
 		case unix.SIGINT:
 			if a.opt.foreground {
-				a.stop(stopTerminate)
+				a.stop(stopInterrupt)
 			}
 		case unix.SIGUSR2:
 			a.log.Info("told to look at all links anew")
@@ -226,11 +240,20 @@ func (a *agent) clientChanged(c *client) {
 // clientGone is called when a client was forgotten.
 func (a *agent) clientGone(c *client) {
 	a.ownAddress(c)
-	a.publishGone(c)
+	a.publishGone(c.name)
 	switch {
 	case a.stopping:
 		a.finish()
-	case len(a.clients) == 0 && a.goal == nil:
+	default:
+		a.idleSoon()
+		a.reconsider(c)
+	}
+}
+
+// idleSoon starts the wait for the end of an agent that has nothing to do.
+// Process 1 must not end by itself.
+func (a *agent) idleSoon() {
+	if len(a.clients) == 0 && a.goal == nil && os.Getpid() != 1 {
 		a.idle.Set(a.loop.Now().Add(inactivity))
 	}
 }

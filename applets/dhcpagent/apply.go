@@ -25,40 +25,25 @@ const graceSeconds = 1
 
 // installed is what a client has put into the kernel.
 type installed struct {
-	addr    rtnl.Addr // Prefix invalid: none
-	routes  []rtnl.Route
-	standby bool // address taken over from an agent that died
+	addr   rtnl.Addr // Prefix invalid: none
+	routes []rtnl.Route
 }
 
 // configure makes the kernel, the resolver and the MTU carry exactly n, nil
 // for nothing. What is wanted is asserted anew, what is not wanted any more is
-// deleted afterwards: there is no moment without the address or a route.
+// deleted afterwards: there is no moment without the address or a route, and
+// where the kernel refuses the address all stays as it was.
 func (c *client) configure(n *dhcp4.NetConfig) error {
-	c.net = n
-	var b rtnl.Batch
 	var want installed
 	if n != nil {
 		want = c.desired(n)
-	}
-	fatal := c.addWanted(&b, &want)
-	asked := want.routes
-	c.deleteUnwanted(&b, &want)
-	var failed error
-	for i, err := range c.a.conn.Do(&b) {
-		switch {
-		case err == nil:
-		case i < fatal:
-			failed = err
-		case i-fatal < len(asked):
-			c.routeFailed(&want, asked[i-fatal], err)
-		default:
-			c.deleteFailed(err)
+		if err := c.install(&want); err != nil {
+			return err
 		}
+		c.logRoutes(n, want.routes)
 	}
-	if failed != nil {
-		return fmt.Errorf("configure %s: %w", want.addr.Prefix, failed)
-	}
-	c.logRoutes(want.routes)
+	c.net = n
+	c.deleteUnwanted(&want)
 	c.inst = want
 	c.a.ownAddress(c)
 	c.pif.applyMTU()
@@ -69,9 +54,9 @@ func (c *client) configure(n *dhcp4.NetConfig) error {
 // logRoutes logs the routes that are new and lead elsewhere than to everywhere:
 // a server on a hostile network can use them to draw traffic out of a tunnel,
 // and whoever looks for the reason has to find it.
-func (c *client) logRoutes(routes []rtnl.Route) {
+func (c *client) logRoutes(n *dhcp4.NetConfig, routes []rtnl.Route) {
 	for _, r := range routes {
-		if r.Dst.Bits() == 0 || r.Dst == c.net.Addr.Masked() ||
+		if r.Dst.Bits() == 0 || r.Dst == n.Addr.Masked() ||
 			slices.ContainsFunc(c.inst.routes, func(x rtnl.Route) bool { return sameRouteKey(x, r) }) {
 			continue
 		}
@@ -87,7 +72,7 @@ func (c *client) desired(n *dhcp4.NetConfig) installed {
 		Index:     c.pif.index,
 		Prefix:    n.Addr,
 		Broadcast: n.Broadcast,
-		Label:     c.label(),
+		Label:     c.name,
 		Proto:     protoDHCP,
 		Preferred: pref,
 		Valid:     valid,
@@ -95,7 +80,9 @@ func (c *client) desired(n *dhcp4.NetConfig) installed {
 	metric := s.metric
 	if s.explicitMetric {
 		w.addr.Flags |= unix.IFA_F_NOPREFIXROUTE
-		w.routes = append(w.routes, c.route(n, dhcp4.Route{Dst: n.Addr.Masked()}, metric, s.table))
+		if !n.Addr.IsSingleIP() {
+			w.routes = append(w.routes, c.route(n, dhcp4.Route{Dst: n.Addr.Masked()}, metric, s.table))
+		}
 	}
 	var last netip.Prefix
 	extra := uint32(0)
@@ -132,9 +119,6 @@ func (c *client) route(n *dhcp4.NetConfig, r dhcp4.Route, metric, table uint32) 
 	return x
 }
 
-// label is the address label: the logical name where it is not the link's.
-func (c *client) label() string { return c.name }
-
 // lifetimes gives the kernel's lifetimes for a lease that ends at t.
 func lifetimes(now, t timer.Time) (preferred, valid uint32) {
 	if t == timer.Never {
@@ -147,17 +131,28 @@ func lifetimes(now, t timer.Time) (preferred, valid uint32) {
 	return uint32(s), uint32(s) + graceSeconds
 }
 
-// addWanted queues the address and the routes and returns how many messages
-// must succeed.
-func (c *client) addWanted(b *rtnl.Batch, w *installed) (fatal int) {
-	if !w.addr.Prefix.IsValid() {
-		return 0
-	}
+// install gives the kernel the address and the routes. What it did not take of
+// the routes is left out of w.
+func (c *client) install(w *installed) error {
+	var b rtnl.Batch
 	b.AddAddr(w.addr, true)
 	for _, r := range w.routes {
 		b.AddRoute(r, c.ownsRouteKey(r))
 	}
-	return 1
+	errs := c.a.conn.Do(&b)
+	if errs[0] != nil {
+		return fmt.Errorf("configure %s: %w", w.addr.Prefix, errs[0])
+	}
+	asked := w.routes
+	w.routes = nil
+	for i, err := range errs[1:] {
+		if err != nil {
+			c.routeFailed(asked[i], err)
+			continue
+		}
+		w.routes = append(w.routes, asked[i])
+	}
+	return nil
 }
 
 // ownsRouteKey reports whether the route may take the place of another one of
@@ -170,24 +165,84 @@ func sameRouteKey(x, y rtnl.Route) bool {
 	return x.Dst == y.Dst && x.Metric == y.Metric && x.Table == y.Table
 }
 
-// deleteUnwanted queues the removal of what stands and is not wanted, routes
-// before the address they need.
-func (c *client) deleteUnwanted(b *rtnl.Batch, w *installed) {
+// deleteUnwanted removes what stands and is not wanted, routes before the
+// address they need.
+func (c *client) deleteUnwanted(w *installed) {
+	var b rtnl.Batch
 	for i := len(c.inst.routes) - 1; i >= 0; i-- {
 		r := c.inst.routes[i]
 		if !slices.ContainsFunc(w.routes, func(x rtnl.Route) bool { return sameRouteKey(x, r) }) {
 			b.DelRoute(r)
 		}
 	}
-	if old := c.inst.addr; old.Prefix.IsValid() && old.Prefix != w.addr.Prefix {
+	old := c.inst.addr
+	gone := old.Prefix.IsValid() && old.Prefix != w.addr.Prefix
+	if gone {
 		b.DelAddr(old)
+	}
+	if b.Len() == 0 {
+		return
+	}
+	var others []rtnl.Addr
+	if gone {
+		others = c.secondaries(old)
+	}
+	for _, err := range c.a.conn.Do(&b) {
+		if err != nil {
+			c.deleteFailed(err)
+		}
+	}
+	if len(others) > 0 {
+		c.restoreSecondaries(others)
+	}
+}
+
+// secondaries returns the other addresses of the link in the subnet of old.
+// Unless promote_secondaries is set, the kernel deletes them with it.
+func (c *client) secondaries(old rtnl.Addr) []rtnl.Addr {
+	addrs, err := c.a.conn.Addrs(old.Index, unix.AF_INET)
+	if err != nil {
+		return nil // the link is gone, or the next step will tell
+	}
+	return slices.DeleteFunc(addrs, func(ad rtnl.Addr) bool {
+		return ad.Prefix == old.Prefix || ad.Prefix.Masked() != old.Prefix.Masked() || ad.Flags&unix.IFA_F_SECONDARY == 0
+	})
+}
+
+// restoreSecondaries adds addresses anew that the kernel deleted as a side
+// effect, and the routes of those that are other clients'.
+func (c *client) restoreSecondaries(before []rtnl.Addr) {
+	now, err := c.a.conn.Addrs(c.pif.index, unix.AF_INET)
+	if err != nil {
+		return
+	}
+	var b rtnl.Batch
+	for _, ad := range before {
+		if !slices.ContainsFunc(now, func(x rtnl.Addr) bool { return x.Prefix == ad.Prefix }) {
+			ad.Flags &^= unix.IFA_F_SECONDARY
+			b.AddAddr(ad, false)
+		}
+	}
+	if b.Len() == 0 {
+		return
+	}
+	for _, err := range c.a.conn.Do(&b) {
+		if err != nil {
+			c.log.Warn("cannot restore an address that the kernel deleted with ours", "err", err)
+		}
+	}
+	for _, x := range c.pif.clients {
+		if x != c && x.net != nil {
+			if err := x.configure(x.net); err != nil {
+				x.log.Warn("cannot restore the routes", "err", err)
+			}
+		}
 	}
 }
 
 // routeFailed handles a route the kernel did not take: the lease stands
 // without it.
-func (c *client) routeFailed(w *installed, r rtnl.Route, err error) {
-	w.routes = slices.DeleteFunc(slices.Clone(w.routes), func(x rtnl.Route) bool { return sameRouteKey(x, r) })
+func (c *client) routeFailed(r rtnl.Route, err error) {
 	if errors.Is(err, unix.EEXIST) {
 		return // somebody else's route for the destination and metric serves; it is not ours to remove
 	}

@@ -22,19 +22,25 @@ type client struct {
 	m    *dhcp4.Client
 	log  *slog.Logger
 
+	// hookKey names the client to the scripts' runner, also when its interface
+	// gets another name.
+	hookKey string
+
 	out      dhcp4.Effects
 	inbox    []input
 	stepping bool
 	changed  bool
 	removed  bool
 
-	timers  [dhcp4.NumTimers]*timer.Timer
-	inst    installed
-	net     *dhcp4.NetConfig // what the machine wants to stand, nil: nothing
-	probes  bool
-	primary bool
-	adopted bool // the address was there before us and stays if the adoption fails
-	limit   limiter
+	timers   [dhcp4.NumTimers]*timer.Timer
+	inst     installed
+	net      *dhcp4.NetConfig // what the machine wants to stand, nil: nothing
+	probes   bool
+	primary  bool
+	linkDown *timer.Timer // runs while a lost carrier may still come back
+	adopted  bool         // the address was there before us and stays if the adoption fails
+	kept     bool         // the agent ends and leaves everything in place
+	limit    limiter
 	// hookAddr is the address that the script was last told of.
 	hookAddr netip.Addr
 }
@@ -84,6 +90,8 @@ func (a *agent) newClient(p *pif, name string, alias, primary bool) (*client, er
 		return nil, err
 	}
 	c := &client{a: a, pif: p, name: name, log: a.logger(name), primary: primary}
+	a.lastClient++
+	c.hookKey = strconv.Itoa(a.lastClient)
 	c.m = dhcp4.New(a.machineConfig(c, alias), p.state(name), a.rnd)
 	c.m.AvoidXids(a.expects)
 	a.clients[name] = c
@@ -125,6 +133,9 @@ func (c *client) gone() {
 			t.Stop()
 		}
 	}
+	if c.linkDown != nil {
+		c.linkDown.Stop()
+	}
 	c.a.yield(c)
 	if c.probes {
 		c.pif.probing(c, false)
@@ -163,7 +174,6 @@ func (c *client) start(r dhcp4.Request) {
 // savedLease loads the lease of the last run and sees whether its address
 // still stands on the link. Anything wrong with it is no reason not to start.
 func (c *client) savedLease() *dhcp4.Saved {
-	c.a.leases.flush()
 	s, err := c.a.leases.load(c.name)
 	if err != nil {
 		c.log.Warn("the saved lease is not used", "err", err)

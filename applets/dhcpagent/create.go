@@ -16,6 +16,10 @@ import (
 // a datagram of 576 octets (RFC 791 §3.2), and RFC 2131 §2 builds on it.
 const minMTU = 576
 
+// kindVRF is the kind of a master that leaves packets to its ports and only
+// routes them by a table of its own.
+const kindVRF = "vrf"
+
 // create makes the client of a logical interface that has none.
 func (a *agent) create(name string, cmd api.Command) (*client, api.Code) {
 	if a.stopping {
@@ -57,18 +61,24 @@ func fit(l *rtnl.Link, cmd api.Command) api.Code {
 	switch {
 	case l.Flags&unix.IFF_LOOPBACK != 0, l.MTU < minMTU:
 		return api.InvIf
-	case l.Master != 0 && enslaved(l):
-		return api.InvIf // its master is the one to configure
-	case len(l.HW) == 0 && cmd == api.Start:
-		return api.InvIf // nothing to identify the client by
+	case l.Master != 0 && l.PortKind != kindVRF:
+		// A master takes the packets and is the one to configure: bridge, bond,
+		// team, Open vSwitch, failover. A VRF does not.
+		return api.InvIf
+	case !identified(l) && cmd == api.Start:
+		return api.InvIf
 	}
 	return api.Success
 }
 
-// enslaved reports whether a link's master takes its packets away. A VRF does
-// not.
-func enslaved(l *rtnl.Link) bool {
-	return slices.Contains([]string{"bridge", "bond", "team"}, l.PortKind)
+// identified reports whether a link has an address to identify the client by.
+// That of a tunnel is the IP address of its end.
+func identified(l *rtnl.Link) bool {
+	switch l.Type {
+	case unix.ARPHRD_TUNNEL, unix.ARPHRD_TUNNEL6, unix.ARPHRD_SIT, unix.ARPHRD_IPGRE, unix.ARPHRD_IP6GRE:
+		return false
+	}
+	return slices.ContainsFunc(l.HW, func(x byte) bool { return x != 0 })
 }
 
 // bringUp sets an interface administratively up.

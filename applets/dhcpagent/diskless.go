@@ -18,7 +18,7 @@ func rootOnNetwork() bool {
 		f := strings.Fields(line)
 		if len(f) >= 3 && f[1] == "/" {
 			// The last mount on / is the one in use.
-			root = strings.HasPrefix(f[2], "nfs") || f[2] == "9p" || f[2] == "cifs" || strings.HasPrefix(f[0], "/dev/nbd")
+			root = strings.HasPrefix(f[2], "nfs") || f[2] == "cifs" || strings.HasPrefix(f[0], "/dev/nbd")
 		}
 	}
 	return root

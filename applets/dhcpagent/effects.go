@@ -80,7 +80,7 @@ func (c *client) exec(e *dhcp4.Effect) {
 	case dhcp4.RunHook:
 		c.runHook(e)
 	case dhcp4.StopHook:
-		c.a.hooks.Stop(c.name)
+		c.a.hooks.Stop(c.hookKey)
 	case dhcp4.Reply:
 		c.a.answer(e.Request, e.Code, e.Text)
 	case dhcp4.Acquire:

@@ -3,6 +3,7 @@ package dhcpagent
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -88,18 +89,51 @@ func (a *agent) linkNew(l rtnl.Link) {
 	}
 	crowd := l.Up() && !old.Up() && a.returning()
 	for _, c := range slices.Clone(p.clients) {
-		state := p.state(c.name)
-		state.Spread = crowd
 		if moved {
 			c.m.SetConfig(a.machineConfig(c, c.alias()))
 		}
-		c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.LinkChange(now, state, out) })
+		c.linkChanged(old.Up(), crowd)
 	}
+}
+
+// linkChanged passes a change of the link on. Where the configuration says so,
+// a carrier that goes (at the reset of a card, say) is
+// given some time to come back: default routes stay for so long, and then the
+// lease is just confirmed.
+func (c *client) linkChanged(wasUp, crowd bool) {
+	up := c.pif.link.Up()
+	if c.linkDown != nil && c.linkDown.Pending() {
+		if !up {
+			return // the machine hears of all when the time is over
+		}
+		c.linkDown.Stop()
+		c.tellLink(false)
+		c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.Resume(now, out) })
+		return
+	}
+	delay := c.a.conf.Local(c.name).LinkDownDelay
+	if up || !wasUp || delay == 0 || c.net == nil {
+		c.tellLink(crowd)
+		return
+	}
+	if c.linkDown == nil {
+		c.linkDown = c.a.loop.Timer("link down "+c.name, func() { c.tellLink(false) })
+	}
+	c.linkDown.Set(c.a.loop.Now().Add(delay))
+}
+
+// tellLink tells the machine what its link is like now.
+func (c *client) tellLink(crowd bool) {
+	state := c.pif.state(c.name)
+	state.Spread = crowd
+	c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.LinkChange(now, state, out) })
 }
 
 // linkDel handles an interface that has gone, or moved to another namespace.
 func (a *agent) linkDel(index int) {
 	delete(a.hw, index)
+	delete(a.considered, index)
+	delete(a.unfit, index)
 	p := a.pifs[index]
 	if p == nil {
 		return
@@ -120,7 +154,10 @@ func (p *pif) renamed(from string) {
 		old := c.name
 		c.name = p.link.Name + c.name[len(from):]
 		c.log = p.a.logger(c.name)
-		delete(p.a.clients, old)
+		p.a.publishGone(old)
+		if p.a.clients[old] == c { // not where two interfaces have swapped names
+			delete(p.a.clients, old)
+		}
 		p.a.clients[c.name] = c
 		p.a.leases.rename(old, c.name)
 		p.a.leases.put(p.a.runStatePath(old), nil)
@@ -146,14 +183,24 @@ func (a *agent) addrNew(ad rtnl.Addr) {
 		return
 	}
 	for _, c := range a.holders(ad) {
-		if ad.Flags&unix.IFA_F_PERMANENT != 0 && c.inst.addr.Valid != ^uint32(0) {
-			c.foreignChange(dhcp4.AddrTaken)
+		if c.takenOver(&ad) {
+			c.verifyAddress()
 		}
 	}
 }
 
-// addrDel sees whether somebody removed an address of ours. The event may be
-// older than our own latest change, so the kernel is asked.
+// takenOver reports whether an address that is ours is somebody else's by now:
+// made permanent, or given another mark where the kernel keeps marks (5.18).
+func (c *client) takenOver(ad *rtnl.Addr) bool {
+	if ad.Flags&unix.IFA_F_PERMANENT != 0 && c.inst.addr.Valid != ^uint32(0) {
+		return true
+	}
+	marked := ad.Proto == protoDHCP
+	c.a.keepsMarks = c.a.keepsMarks || marked
+	return !marked && c.a.keepsMarks
+}
+
+// addrDel sees whether somebody removed an address of ours.
 func (a *agent) addrDel(ad rtnl.Addr) {
 	for _, c := range a.holders(ad) {
 		c.verifyAddress()
@@ -174,7 +221,8 @@ func (a *agent) holders(ad rtnl.Addr) (cs []*client) {
 	return cs
 }
 
-// verifyAddress asks the kernel whether the client's address still stands.
+// verifyAddress asks the kernel whether the client's address still stands and
+// is its own: an event may be older than our own latest change.
 func (c *client) verifyAddress() {
 	if !c.inst.addr.Prefix.IsValid() {
 		return
@@ -186,7 +234,9 @@ func (c *client) verifyAddress() {
 	}
 	for _, ad := range addrs {
 		if ad.Prefix == c.inst.addr.Prefix {
-			c.a.addrNew(ad)
+			if c.takenOver(&ad) {
+				c.foreignChange(dhcp4.AddrTaken)
+			}
 			return
 		}
 	}
@@ -203,7 +253,7 @@ func (c *client) foreignChange(what dhcp4.AddrChange) {
 // returnWindow and returnCrowd say when so many links come back at once that
 // their clients spread their requests.
 const (
-	returnWindow = 100e6 // nanoseconds
+	returnWindow = 100 * time.Millisecond
 	returnCrowd  = 8
 )
 

@@ -43,6 +43,10 @@ func (a *agent) handle(r *control.Request) {
 		reply(r, api.Proto, "family: this agent serves IPv4 only", nil)
 		return
 	}
+	if r.Netns != "" {
+		reply(r, api.Proto, "netns: this agent serves its own network namespace only", nil)
+		return
+	}
 	switch cmd {
 	case api.Ping:
 		if r.If == "" {
@@ -88,6 +92,14 @@ func (a *agent) handleFor(r *control.Request, cmd api.Command) {
 	if code != api.Success {
 		reply(r, code, "", nil)
 		return
+	}
+	if cmd.Privileged() {
+		// What the kernel has, not what we remember, is acted on.
+		had := c.inst.addr.Prefix.IsValid()
+		if c.verifyAddress(); had && !c.inst.addr.Prefix.IsValid() {
+			reply(r, api.InvIf, "", nil)
+			return
+		}
 	}
 	if code := c.m.Check(cmd); code != api.Success {
 		a.dropIfUnused(c)
@@ -163,7 +175,14 @@ func (a *agent) answer(id uint64, code api.Code, text string) {
 	switch p.cmd {
 	case api.Drop, api.Release:
 		// What the next start will find on disk is part of the promise.
-		a.leases.whenIdle(func() { a.loop.Post(func() { reply(p.req, code, text, nil) }) })
+		a.answering++
+		a.leases.whenIdle(func() {
+			a.loop.Post(func() {
+				reply(p.req, code, text, nil)
+				a.answering--
+				a.finish()
+			})
+		})
 	default:
 		reply(p.req, code, text, nil)
 	}

@@ -35,6 +35,9 @@ type leaseStore struct {
 	mu      sync.Mutex
 	pending map[string][]byte // nil: remove
 	order   []string
+	// writing is the path being written or removed, content what it will hold.
+	writing string
+	content []byte
 	running bool
 	idle    sync.Cond
 	waiting []func() // see whenIdle
@@ -109,10 +112,12 @@ func (s *leaseStore) work() {
 		s.order = s.order[1:]
 		b := s.pending[path]
 		delete(s.pending, path)
+		s.writing, s.content = path, b
 		s.mu.Unlock()
 		s.apply(path, b)
 		s.mu.Lock()
 	}
+	s.writing, s.content = "", nil
 	s.running = false
 	s.idle.Broadcast()
 	for _, fn := range s.waiting {
@@ -146,12 +151,34 @@ func (s *leaseStore) apply(path string, b []byte) {
 	}
 }
 
-// rename moves the lease of an interface that got a new name.
+// rename moves the lease of an interface that got a new name, soon.
 func (s *leaseStore) rename(from, to string) {
-	s.flush()
-	if err := os.Rename(s.path(from), s.path(to)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.log.Warn("cannot move the saved lease to the interface's new name", "ifname", to, "err", err)
+	b, err := s.read(s.path(from))
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			s.log.Warn("cannot move the saved lease to the interface's new name", "ifname", to, "err", err)
+		}
+		return
 	}
+	s.put(s.path(to), b)
+	s.put(s.path(from), nil)
+}
+
+// read returns what a file holds once everything asked for is on disk.
+func (s *leaseStore) read(path string) ([]byte, error) {
+	s.mu.Lock()
+	b, asked := s.pending[path]
+	if !asked && s.writing == path {
+		b, asked = s.content, true
+	}
+	s.mu.Unlock()
+	switch {
+	case !asked:
+		return readPrivate(path, leaseFileLimit)
+	case b == nil:
+		return nil, fs.ErrNotExist
+	}
+	return b, nil
 }
 
 // whenIdle calls fn once everything asked for so far is on disk: at once, or
@@ -182,7 +209,7 @@ func (s *leaseStore) load(name string) (*dhcp4.Saved, error) {
 }
 
 func (s *leaseStore) loadFile(path string) (*dhcp4.Saved, error) {
-	b, err := readPrivate(path, leaseFileLimit)
+	b, err := s.read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

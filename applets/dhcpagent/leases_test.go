@@ -2,8 +2,10 @@ package dhcpagent
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -144,5 +146,29 @@ func TestLeaseStoreWhenIdle(t *testing.T) {
 	})
 	if !<-called {
 		t.Error("called before the last file was there")
+	}
+}
+
+// What is read is what was asked for last, whether the disk has it or not.
+func TestLeaseStoreReadsAhead(t *testing.T) {
+	s := testStore(t, io.Discard)
+	from, to := s.path("eth0"), s.path("lan0")
+	for i := range 100 {
+		want := fmt.Sprint(i)
+		s.put(from, []byte(want))
+		s.rename("eth0", "lan0")
+		if b, err := s.read(to); string(b) != want {
+			t.Fatalf("renamed: %q, %v; want %q", b, err, want)
+		}
+		if b, err := s.read(from); b != nil || !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("the former name still holds %q, %v", b, err)
+		}
+	}
+	s.flush()
+	if b, err := s.read(to); string(b) != "99" {
+		t.Errorf("on disk: %q, %v", b, err)
+	}
+	if _, err := os.Stat(from); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the former file: %v", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -71,8 +73,16 @@ func run(env applet.Env, opt *options) (int, error) {
 	if err := checkOperands(opt.patterns); err != nil {
 		return proc.ExitFailure, err
 	}
+	if opt.once && !opt.managed() {
+		return proc.ExitFailure, errors.New("-1 needs the interfaces to bind")
+	}
 	if err := requireCapabilities(); err != nil {
 		return proc.ExitFailure, startError{err}
+	}
+	if os.Getpid() == 1 {
+		// Where the process that was started ends, so does the container, and
+		// in an initramfs the kernel panics.
+		opt.foreground = true
 	}
 	var ready *proc.Ready
 	if !opt.foreground {
@@ -129,7 +139,11 @@ func (a *agent) serve() error {
 		return err
 	}
 	if err := a.openControl(); err != nil {
-		return err
+		if !a.opt.managed() || !errors.Is(err, unix.EROFS) {
+			return err
+		}
+		// A container on a read-only file system still needs its address.
+		a.log.Warn("no control socket, dhcpctl cannot reach this agent", "err", err)
 	}
 	if a.opt.managed() {
 		// First things first: the server works on our DISCOVER while we set
@@ -167,15 +181,26 @@ func (a *agent) openRest() error {
 	if os.Getpid() == 1 {
 		proc.ReapOrphans(a.loop, nil)
 	}
+	a.loop.Post(a.autostartAll)
 	if a.goal == nil {
 		a.tell(proc.ExitOK)
-		if len(a.clients) == 0 {
-			a.idle.Set(a.loop.Now().Add(inactivity))
-		}
-	} else {
-		a.goal.check()
+		a.idleSoon()
+		return nil
 	}
+	// A service manager must not lose patience before the user does.
+	a.notify("EXTEND_TIMEOUT_USEC=" + strconv.FormatInt((a.opt.wait+startMargin).Microseconds(), 10))
+	a.goal.check()
 	return nil
+}
+
+// startMargin is what the start may take besides the wait for leases.
+const startMargin = 10 * time.Second
+
+// notify tells the service manager something, if there is one.
+func (a *agent) notify(state string) {
+	if err := proc.Notify(state); err != nil {
+		a.log.Warn("cannot notify the service manager", "err", err)
+	}
 }
 
 // tell gives the starting process its verdict, once, and the service manager
@@ -185,9 +210,7 @@ func (a *agent) tell(status int) {
 		return
 	}
 	a.told = true
-	if err := proc.Notify("READY=1"); err != nil {
-		a.log.Warn("cannot notify the service manager", "err", err)
-	}
+	a.notify("READY=1")
 	if a.ready != nil {
 		a.ready.Report(status, "")
 	}
@@ -211,7 +234,7 @@ func (a *agent) exitStatus() int {
 	switch {
 	case a.reason == stopBroken:
 		return proc.ExitFailure
-	case a.goal != nil && a.goal.exit != 0:
+	case a.goal != nil:
 		return a.goal.exit
 	}
 	return proc.ExitOK

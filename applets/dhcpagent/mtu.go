@@ -18,7 +18,8 @@ const mtuInterval = 60 * time.Second
 const minMTU6 = 1280
 
 // applyMTU gives the link the smallest MTU that its clients ask for, and its
-// own one back when none asks any more.
+// own one back when none asks any more. That is done at any time: it cannot
+// repeat without a change that was due.
 func (p *pif) applyMTU() {
 	want := 0
 	for _, c := range p.clients {
@@ -38,7 +39,7 @@ func (p *pif) applyMTU() {
 		return
 	}
 	now := p.a.loop.Now()
-	if p.mtuChanged != 0 && now.Sub(p.mtuChanged) < mtuInterval {
+	if want != p.mtuOrig && p.mtuChanged != 0 && now.Sub(p.mtuChanged) < mtuInterval {
 		p.log.Warn("the MTU changes too often; leaving it", "mtu", p.link.MTU, "wanted", want)
 		return
 	}

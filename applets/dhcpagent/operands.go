@@ -1,9 +1,12 @@
 package dhcpagent
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"daemonbox/applets/dhcpagent/api"
 	"daemonbox/applets/dhcpagent/dhcp4"
@@ -43,18 +46,7 @@ func (a *agent) begin() {
 	a.goal = g
 	g.deadline = a.loop.Timer("operands", g.expired)
 	g.deadline.Set(a.loop.Now().Add(a.opt.wait))
-	if len(g.patterns) == 1 && !isPattern(g.patterns[0]) {
-		// The usual case needs no list of all interfaces.
-		if base, _, ok := splitName(g.patterns[0]); ok {
-			if l, err := a.conn.LinkByName(base); err == nil {
-				a.startLink(g.patterns[0], &l)
-			} else {
-				a.log.Info("waiting for the interface to come", "ifname", base)
-			}
-		}
-		return
-	}
-	links, err := a.conn.Links()
+	links, err := a.operandLinks()
 	if err != nil {
 		a.log.Error("cannot list the interfaces", "err", err)
 		return
@@ -62,8 +54,9 @@ func (a *agent) begin() {
 	for _, p := range g.patterns {
 		n := 0
 		for i := range links {
-			if g.matches(p, links[i].Name) {
-				a.startLink(g.logicalName(p, links[i].Name), &links[i])
+			if l := &links[i]; g.matches(p, l.Name) {
+				a.considered[l.Index] = l.Name
+				a.startLink(p, l)
 				n++
 			}
 		}
@@ -71,6 +64,20 @@ func (a *agent) begin() {
 			a.log.Info("waiting for an interface to come", "ifname", p)
 		}
 	}
+}
+
+// operandLinks returns the links the operands may mean. The usual case needs no
+// list of all interfaces.
+func (a *agent) operandLinks() ([]rtnl.Link, error) {
+	if len(a.goal.patterns) > 1 || isPattern(a.goal.patterns[0]) {
+		return a.conn.Links()
+	}
+	base, _, _ := splitName(a.goal.patterns[0])
+	l, err := a.conn.LinkByName(base)
+	if errors.Is(err, unix.ENODEV) {
+		return nil, nil
+	}
+	return []rtnl.Link{l}, err
 }
 
 func isPattern(s string) bool {
@@ -87,45 +94,65 @@ func (g *goal) matches(pattern, link string) bool {
 	return ok && base == link
 }
 
-func (g *goal) logicalName(pattern, link string) string {
-	if isPattern(pattern) {
-		return link
-	}
-	return pattern
-}
-
-// linkAppeared starts DHCP on a new interface that an operand means.
+// linkAppeared starts DHCP on an interface that is new or has a new name, if an
+// operand means it or the configuration wants it.
 func (a *agent) linkAppeared(l *rtnl.Link) {
-	if a.goal == nil || a.stopping {
-		if a.autostart(l.Name) && !a.stopping {
-			a.startLink(l.Name, l)
-		}
+	if a.stopping || a.considered[l.Index] == l.Name {
 		return
 	}
-	for _, p := range a.goal.patterns {
-		if a.goal.matches(p, l.Name) {
-			a.startLink(a.goal.logicalName(p, l.Name), l)
+	a.considered[l.Index] = l.Name
+	meant := false
+	if a.goal != nil {
+		for _, p := range a.goal.patterns {
+			if a.goal.matches(p, l.Name) {
+				a.startLink(p, l)
+				meant = true
+			}
 		}
+	}
+	if !meant && a.autostart(l.Name) {
+		a.startLink(l.Name, l)
 	}
 }
 
-// startLink starts DHCP on a link without a user who waits.
-func (a *agent) startLink(name string, l *rtnl.Link) {
-	if code := fit(l, api.Start); code != api.Success {
-		if !isPattern(name) && a.clients[name] == nil {
-			a.log.Warn("no DHCP on the interface: "+code.Text(), "ifname", name)
-		}
+// reconsider looks for a new interface that took the name of a client while
+// that one had not yet ended.
+func (a *agent) reconsider(c *client) {
+	base, _, _ := splitName(c.name)
+	l, err := a.conn.LinkByName(base)
+	if err != nil || l.Index == c.pif.index {
 		return
+	}
+	delete(a.considered, l.Index)
+	a.linkAppeared(&l)
+}
+
+// startLink starts DHCP on a link that an operand means, without a user who
+// waits. A link that is unfit may become fit, or be taken out of its bridge.
+func (a *agent) startLink(operand string, l *rtnl.Link) {
+	name := operand
+	if isPattern(operand) {
+		name = l.Name
 	}
 	base, alias, ok := splitName(name)
 	if !ok {
-		a.log.Error("no valid interface name", "ifname", name)
-		return
+		return // the kernel allows more than a file name may hold
 	}
 	if !alias {
 		name = base
 	}
-	if a.clients[name] != nil || !a.bringUp(l) {
+	if a.clients[name] != nil {
+		return
+	}
+	if code := fit(l, api.Start); code != api.Success {
+		delete(a.considered, l.Index)
+		if !isPattern(operand) && a.unfit[l.Index] != l.Name {
+			a.log.Warn("no DHCP on the interface: "+code.Text(), "ifname", name)
+			a.unfit[l.Index] = l.Name
+		}
+		return
+	}
+	if !a.bringUp(l) {
 		return
 	}
 	p := a.pifFor(l)
@@ -184,10 +211,14 @@ func (g *goal) bound(pattern string) bool {
 // expired ends the wait of whoever started the agent.
 func (g *goal) expired() {
 	g.met = true
-	g.a.log.Warn("not all interfaces are bound in time", "took", g.a.opt.wait)
+	for _, p := range g.patterns {
+		if !g.bound(p) {
+			g.a.log.Warn("not bound in time", "ifname", p, "took", g.a.opt.wait)
+		}
+	}
 	g.a.tell(exitNotBound)
 	if g.a.opt.once {
 		g.exit = exitNotBound
-		g.a.stop(stopBound)
+		g.a.stop(stopLate)
 	}
 }

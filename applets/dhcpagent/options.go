@@ -19,6 +19,9 @@ const (
 	defaultHook     = "/etc/dhcp/eventhook"
 )
 
+// maxWait is the most seconds of -t: a year.
+const maxWait = 365 * 24 * 3600
+
 // options is the command line.
 type options struct {
 	adopt      bool
@@ -68,8 +71,8 @@ func (o *options) bind(cmd *cobra.Command) (finish func() error) {
 	_ = f.MarkHidden("l")
 	return func() error {
 		o.debug = debugLevel(debug)
-		if seconds < 0 {
-			return fmt.Errorf("-t %d: the time to wait must not be negative", seconds)
+		if seconds < 0 || seconds > maxWait {
+			return fmt.Errorf("-t %d: must lie between 0 and %d", seconds, maxWait)
 		}
 		o.wait = time.Duration(seconds) * time.Second
 		for _, s := range o.settings {

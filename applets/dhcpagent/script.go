@@ -24,7 +24,7 @@ func (c *client) runHook(e *dhcp4.Effect) {
 			v.OldAddress, c.hookAddr = c.hookAddr, a
 		}
 	}
-	c.a.hooks.Run(c.name, c.name, e.Event, hook.Env(c.a.env.Getenv, &v), func() {
+	c.a.hooks.Run(c.hookKey, c.name, e.Event, hook.Env(c.a.env.Getenv, &v), func() {
 		if !c.removed {
 			c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.HookDone(now, op, out) })
 		}

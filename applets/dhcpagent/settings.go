@@ -121,21 +121,29 @@ func (a *agent) routing(c *client) routing {
 			r.metric = primaryMetric
 		}
 	}
-	return r
-}
-
-// keepOnExit reports whether the addresses must outlive the agent.
-func (a *agent) keepOnExit() bool {
-	for _, c := range a.clients {
-		if a.conf.Local(c.name).KeepOnExit {
-			return true
+	if l := &c.pif.link; r.table == 0 && l.PortKind == kindVRF {
+		vrf, err := a.conn.LinkByIndex(l.Master)
+		if err != nil {
+			c.log.Warn("cannot find the routing table of the VRF", "err", err)
 		}
+		r.table = vrf.VRFTable
 	}
-	return rootOnNetwork()
+	return r
 }
 
 // autostart reports whether an interface that appears is to be started.
 func (a *agent) autostart(name string) bool { return a.conf.Local(name).Autostart }
+
+// autostartAll starts the interfaces that are there already.
+func (a *agent) autostartAll() {
+	links, err := a.conn.Links()
+	if err != nil {
+		a.log.Warn("cannot list the interfaces", "err", err)
+	}
+	for i := range links {
+		a.linkAppeared(&links[i])
+	}
+}
 
 // controlGroup is the group that may give commands besides root.
 func (a *agent) controlGroup() *uint32 {

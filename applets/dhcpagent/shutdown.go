@@ -13,26 +13,32 @@ func (a *agent) stop(why stopReason) {
 	}
 	a.stopping, a.reason = true, why
 	a.idle.Stop()
-	switch {
-	case why == stopBound || why == stopInactivity:
-		// -1 leaves everything in place; without clients there is nothing.
-	case a.keepOnExit():
-		a.log.Info("ending; the addresses stay since the system needs them")
-	default:
-		for _, c := range a.sorted() {
-			c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.Shutdown(now, out) })
+	a.notify("STOPPING=1")
+	keepAll := why == stopBound || why == stopLate || rootOnNetwork()
+	for _, c := range a.sorted() {
+		if keepAll || a.conf.Local(c.name).KeepOnExit {
+			// The kernel's lifetimes end what nobody renews.
+			c.log.Info("the address stays until its lease ends")
+			c.kept = true
+			continue
 		}
-		a.finish()
-		return
+		c.step(func(now timer.Time, out *dhcp4.Effects) { c.m.Shutdown(now, out) })
 	}
-	a.loop.Stop()
+	a.finish()
 }
 
-// finish ends the loop once no client and no hook is left.
+// finish ends the loop once nothing is left to wait for: clients that give up
+// their leases, scripts, answers that wait for the disk, the host's resolver.
 func (a *agent) finish() {
-	if a.stopping && len(a.clients) == 0 && a.hooks.Active() == 0 {
-		a.res.OnIdle(a.loop.Stop)
+	if !a.stopping || a.answering > 0 || a.hooks.Active() > 0 {
+		return
 	}
+	for _, c := range a.clients {
+		if !c.kept {
+			return
+		}
+	}
+	a.res.OnIdle(a.loop.Stop)
 }
 
 // close releases everything and waits until the files are on disk.
@@ -53,6 +59,9 @@ func (a *agent) close() {
 		a.conn.Close()
 	}
 	a.leases.flush()
+	if a.unpid != nil {
+		a.unpid()
+	}
 	a.loop.Close()
 }
 
@@ -63,10 +72,14 @@ func (a *agent) logEnd() {
 		a.log.Info("ending: nothing to do for a while", "took", inactivity)
 	case stopTerminate:
 		a.log.Info("ending: told to by SIGTERM")
-	case stopSignal:
+	case stopInterrupt:
+		a.log.Info("ending: told to by SIGINT")
+	case stopQuit:
 		a.log.Warn("ending: told to by SIGQUIT")
 	case stopBound:
 		a.log.Info("ending: all interfaces are bound, their leases stay")
+	case stopLate:
+		a.log.Info("ending: what is bound stays so until its lease ends")
 	case stopBroken:
 		a.log.Error("ending: the event loop broke")
 	}

@@ -138,9 +138,9 @@ func (a *agent) publish(c *client) {
 }
 
 // publishGone tells subscribers that a client is not there any more.
-func (a *agent) publishGone(c *client) {
+func (a *agent) publishGone(name string) {
 	a.eachStream(func(s *stream) {
-		s.send(c.name, "gone", api.ListItem{Interface: c.name, Family: 4})
+		s.send(name, "gone", api.ListItem{Interface: name, Family: 4})
 	})
 }
 

@@ -96,7 +96,7 @@ func (c *client) takeOverRoutes() {
 }
 
 func (c *client) readRunState() (st runState) {
-	b, err := readPrivate(c.a.runStatePath(c.name), 4096)
+	b, err := c.a.leases.read(c.a.runStatePath(c.name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return st
 	}

@@ -142,6 +142,28 @@ func TestLinkUp(t *testing.T) {
 	}
 }
 
+// The table of a VRF is read; the same attribute of another kind is no table.
+func TestLinkVRF(t *testing.T) {
+	for kind, want := range map[string]uint32{"vrf": 1234, "macvlan": 0} {
+		data, err := encode(linkHeader(unix.AF_UNSPEC, 3, 0, 0), func(ae *netlink.AttributeEncoder) {
+			ae.Nested(unix.IFLA_LINKINFO, func(nae *netlink.AttributeEncoder) error {
+				nae.String(unix.IFLA_INFO_KIND, kind)
+				nae.Nested(unix.IFLA_INFO_DATA, func(vae *netlink.AttributeEncoder) error {
+					vae.Uint32(unix.IFLA_VRF_TABLE, 1234)
+					return nil
+				})
+				return nil
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, _, err := decodeLink(data); l.VRFTable != want || l.Kind != kind || err != nil {
+			t.Errorf("%s: table %d, kind %q, %v; want table %d", kind, l.VRFTable, l.Kind, err, want)
+		}
+	}
+}
+
 // Messages that share a number with link changes but are something else.
 func TestLinkEvents(t *testing.T) {
 	message := func(typ netlink.HeaderType, family uint8, fn func(*netlink.AttributeEncoder)) *netlink.Message {

@@ -26,6 +26,7 @@ type Link struct {
 	OperState uint8  // IF_OPER_*, RFC 2863
 	Kind      string // "veth", "bridge", "vlan", …; empty for hardware
 	PortKind  string // kind of the master: "bridge", "bond", "vrf", …
+	VRFTable  uint32 // routing table of a VRF, 0 for other kinds
 
 	Carrier        bool
 	CarrierChanges uint32 // counts since the interface was made
@@ -72,7 +73,7 @@ type linkScalars struct {
 	index, mtu, minMTU, maxMTU, master, parent, netns int
 	name, kind, portKind                              string
 	typ                                               uint16
-	flags, changes, inet6                             uint32
+	flags, changes, inet6, vrfTable                   uint32
 	oper                                              uint8
 	carrier, hasNetns, hasInet6                       bool
 }
@@ -84,7 +85,7 @@ func (l *Link) scalars() linkScalars {
 		name: l.Name, kind: l.Kind, portKind: l.PortKind, typ: l.Type,
 		flags: l.Flags, changes: l.CarrierChanges, inet6: l.Inet6Flags,
 		oper: l.OperState, carrier: l.Carrier,
-		hasNetns: l.HasLinkNetns, hasInet6: l.HasInet6,
+		hasNetns: l.HasLinkNetns, hasInet6: l.HasInet6, vrfTable: l.VRFTable,
 	}
 }
 
@@ -165,13 +166,30 @@ func (l *Link) attr(ad *netlink.AttributeDecoder) {
 	}
 }
 
+// vrfKind is the kind whose IFLA_INFO_DATA is understood here; that of other
+// kinds gives the same numbers other meanings.
+const vrfKind = "vrf"
+
 func (l *Link) linkInfo(ad *netlink.AttributeDecoder) error {
 	for ad.Next() {
 		switch ad.Type() {
+		case unix.IFLA_INFO_DATA: // the kernel sends the kind before
+			if l.Kind == vrfKind {
+				ad.Nested(l.vrf)
+			}
 		case unix.IFLA_INFO_KIND:
 			l.Kind = ad.String()
 		case unix.IFLA_INFO_SLAVE_KIND:
 			l.PortKind = ad.String()
+		}
+	}
+	return nil
+}
+
+func (l *Link) vrf(ad *netlink.AttributeDecoder) error {
+	for ad.Next() {
+		if ad.Type() == unix.IFLA_VRF_TABLE {
+			l.VRFTable = ad.Uint32()
 		}
 	}
 	return nil

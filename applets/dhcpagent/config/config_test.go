@@ -332,9 +332,9 @@ VERBOSE=yes
 	if d := cmp.Diff(Agent{DebugLevel: 2, Verbose: true, Group: "netdev"}, c.Agent()); d != "" {
 		t.Error(d)
 	}
-	// bogus, 255, 0, 256; 51, 53, 54; bad, 2001:db8::/32; LINK_DOWN_DELAY
-	if w := warnings(c); len(w) != 10 {
-		t.Errorf("%d warnings, want 10: %q", len(w), w)
+	// bogus, 255, 0, 256; 51, 53, 54; bad, 2001:db8::/32
+	if w := warnings(c); len(w) != 9 {
+		t.Errorf("%d warnings, want 9: %q", len(w), w)
 	}
 	c.V4(ident.Link{Name: "eth0"}, true)
 	if w := warnings(c); len(w) != 0 {

@@ -136,7 +136,7 @@ var params = [numParams]param{
 	KeepOnExit:        {name: "KEEP_ON_EXIT", def: "no", kind: kindBool, family: v4 | v6},
 	KeepOnExpiry:      {name: "KEEP_ON_EXPIRY", def: "no", kind: kindBool, family: v4},
 	HookExtra:         {name: "HOOK_EXTRA", def: "no", kind: kindBool, family: v4 | v6},
-	LinkDownDelay:     {name: "LINK_DOWN_DELAY", def: "0", kind: kindInt, family: v4 | v6 | later, max: 3600},
+	LinkDownDelay:     {name: "LINK_DOWN_DELAY", def: "0", kind: kindInt, family: v4 | v6, max: 3600},
 	Autostart:         {name: "AUTOSTART", def: "no", kind: kindBool, family: v4 | v6},
 	Anonymity:         {name: "ANONYMITY", def: "no", kind: kindBool, family: v4 | v6 | later},
 	RapidCommit:       {name: "RAPID_COMMIT", def: "no", kind: kindBool, family: v4 | v6 | later},

@@ -24,6 +24,7 @@ import (
 	"daemonbox/core/applet"
 	"daemonbox/core/netlab"
 	"daemonbox/core/proc"
+	"daemonbox/core/rtnl"
 )
 
 // The network of the lab.
@@ -106,11 +107,12 @@ type stage struct {
 	client, server *netlab.Host
 	dhcp           *dhcpServer
 	watch          *netlab.Recorder
+	kernel         chan netlab.Recorded // what was told of the client's kernel
 	lease          time.Duration
 }
 
 func newStage(l *netlab.Lab, env applet.Env, lease time.Duration) (*stage, error) {
-	s := &stage{env: env, tell: &teller{w: env.Stdout}, lease: lease}
+	s := &stage{env: env, tell: &teller{w: env.Stdout}, lease: lease, kernel: make(chan netlab.Recorded, 64)}
 	var err error
 	if s.client, err = l.Host("client"); err != nil {
 		return nil, err
@@ -161,7 +163,7 @@ func (s *stage) play(verbose bool) error {
 	if err != nil {
 		return err
 	}
-	got, err := s.watch.AwaitAddr(serverAddr.Masked(), patience)
+	got, err := s.await("address", rtnl.AddrNew, patience)
 	if err != nil {
 		return fmt.Errorf("no lease: %w\n%s", err, agent.Output())
 	}
@@ -177,6 +179,9 @@ func (s *stage) play(verbose bool) error {
 	if err := s.dhcp.await("renewal", 2, s.lease+patience); err != nil {
 		return fmt.Errorf("%w\n%s", err, agent.Output())
 	}
+	if _, err := s.await("new lifetime", rtnl.AddrNew, patience); err != nil {
+		return err
+	}
 	s.tell.say("")
 	s.tell.say("SIGTERM: the lease is given back, the address removed.")
 	if err := agent.Signal(unix.SIGTERM); err != nil {
@@ -185,19 +190,38 @@ func (s *stage) play(verbose bool) error {
 	if err := agent.WaitFor(patience); err != nil {
 		return fmt.Errorf("the agent did not end well: %w\n%s", err, agent.Output())
 	}
+	if _, err := s.await("end of the address", rtnl.AddrDel, patience); err != nil {
+		return err
+	}
 	return s.after()
+}
+
+// await waits until the next event of a kind about an IPv4 address has been
+// told.
+func (s *stage) await(what string, kind rtnl.EventKind, limit time.Duration) (netlab.Recorded, error) {
+	deadline := time.After(limit)
+	for {
+		select {
+		case e := <-s.kernel:
+			if e.Kind == kind && e.Addr.Prefix.Addr().Is4() {
+				return e, nil
+			}
+		case <-deadline:
+			return netlab.Recorded{}, fmt.Errorf("no %s within %v", what, limit)
+		}
+	}
 }
 
 // show prints what the client host has now.
 func (s *stage) show(exe string) error {
-	s.tell.say("")
-	s.tell.say("What the client has now:")
 	status := exec.Command(exe)
 	status.Args = []string{"dhcpctl", "eth0", "status"}
 	out, err := s.client.RunCmd(status)
 	if err != nil {
 		return fmt.Errorf("dhcpctl: %w", err)
 	}
+	s.tell.say("")
+	s.tell.say("What the client has now:")
 	s.tell.block("$ dhcpctl eth0 status\n" + out)
 	routes, err := s.client.Routes("eth0")
 	if err != nil {

@@ -78,6 +78,10 @@ func (s *stage) tellKernel() {
 			if text := kernelText(&e); text != "" {
 				s.tell.eventAt(e.At, "kernel", "%s", text)
 			}
+			select {
+			case s.kernel <- e:
+			default: // the play waits for few of them
+			}
 		}
 		seen = len(events)
 	}
@@ -86,10 +90,14 @@ func (s *stage) tellKernel() {
 // kernelText describes what a viewer wants to know of an event.
 func kernelText(e *netlab.Recorded) string {
 	switch e.Kind {
-	case rtnl.AddrNew:
+	case rtnl.AddrNew, rtnl.AddrDel:
+		if !e.Addr.Prefix.Addr().Is4() {
+			return ""
+		}
+		if e.Kind == rtnl.AddrDel {
+			return fmt.Sprintf("address %s removed", e.Addr.Prefix)
+		}
 		return fmt.Sprintf("address %s, valid for %d s", e.Addr.Prefix, e.Addr.Valid)
-	case rtnl.AddrDel:
-		return fmt.Sprintf("address %s removed", e.Addr.Prefix)
 	case rtnl.RouteNew:
 		if e.Route.Gateway.IsValid() {
 			return "route " + routeText(&e.Route)
