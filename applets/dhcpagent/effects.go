@@ -109,7 +109,7 @@ func (c *client) send(e *dhcp4.Effect) {
 			Dst: netip.AddrPortFrom(e.Dst, serverPort),
 			// RFC 1542 §3.4 leaves the TTL to us; 255 as the original.
 			TTL:     255,
-			TOS:     0xc0, // DSCP CS6, network control
+			TOS:     networkControl,
 			ID:      uint16(c.a.rnd.Uint32()),
 			Payload: e.Data,
 		}

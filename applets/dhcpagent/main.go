@@ -122,7 +122,7 @@ func newLogger(env applet.Env, opt *options, level *slog.LevelVar) *slog.Logger 
 // requireCapabilities refuses a start that could not configure anything: to
 // ask a server for an address that cannot be set would only burn it.
 func requireCapabilities() error {
-	missing, err := proc.MissingCaps(proc.CapNetAdmin, proc.CapNetRaw, proc.CapNetBindService)
+	missing, err := proc.MissingCaps(proc.CapNetAdmin, proc.CapNetRaw)
 	if err != nil || len(missing) == 0 {
 		return nil // where they cannot be read the system calls will tell
 	}

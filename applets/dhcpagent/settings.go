@@ -136,6 +136,9 @@ func (a *agent) autostart(name string) bool { return a.conf.Local(name).Autostar
 
 // autostartAll starts the interfaces that are there already.
 func (a *agent) autostartAll() {
+	if !a.conf.Mentions(config.Autostart) {
+		return
+	}
 	links, err := a.conn.Links()
 	if err != nil {
 		a.log.Warn("cannot list the interfaces", "err", err)

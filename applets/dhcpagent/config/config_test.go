@@ -332,6 +332,9 @@ VERBOSE=yes
 	if d := cmp.Diff(Agent{DebugLevel: 2, Verbose: true, Group: "netdev"}, c.Agent()); d != "" {
 		t.Error(d)
 	}
+	if !c.Mentions(Autostart) || c.Mentions(RapidCommit) {
+		t.Error("Mentions is wrong about AUTOSTART or RAPID_COMMIT")
+	}
 	// bogus, 255, 0, 256; 51, 53, 54; bad, 2001:db8::/32
 	if w := warnings(c); len(w) != 9 {
 		t.Errorf("%d warnings, want 9: %q", len(w), w)

@@ -179,6 +179,12 @@ func (c *Config) Local(ifname string) Local {
 	}
 }
 
+// Mentions reports whether a parameter is set for any interface at all.
+func (c *Config) Mentions(p Param) bool {
+	c.refresh()
+	return c.set.mentions(p) || c.file.mentions(p)
+}
+
 // Agent are the settings of the agent as a whole.
 type Agent struct {
 	DebugLevel int

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -54,6 +55,16 @@ func (s *settings) find(p Param, ifname string, six bool) *entry {
 		}
 	}
 	return s.exact[scope{"", six, p}]
+}
+
+// mentions reports whether s says anything about a parameter.
+func (s *settings) mentions(p Param) bool {
+	for k := range s.exact {
+		if k.param == p {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.globs, func(g globEntry) bool { return g.param == p })
 }
 
 // parse takes the contents of a file. cut says that the end is missing.
