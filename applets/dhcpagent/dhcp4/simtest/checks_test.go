@@ -48,7 +48,7 @@ func TestChecksFire(t *testing.T) {
 		}, "h0 and h1 hold"},
 		{"longer than the server", func(w *World, h *Host) { h.held.end = h.held.end.Add(time.Second); w.dirty = true }, "longer than the server"},
 		{"after giving it back", func(w *World, h *Host) { h.held.grant.revoked = true; w.dirty = true }, "after giving it back"},
-		{"excused", func(w *World, h *Host) { h.held.grant.revoked = true; h.held.cause = "user"; w.dirty = true }, ""},
+		{"excused", func(w *World, h *Host) { h.held.grant.revoked = true; h.endLease(); w.dirty = true }, ""},
 		{"late", func(w *World, h *Host) { h.held.end = w.Now().Add(-useAfterEnd - 1) }, "after the end of its lease"},
 		{"after a refusal", func(w *World, h *Host) { h.held.given = w.Now().Add(-useAfterEnd - 1) }, "refused or given up"},
 		{"not yet late", func(w *World, h *Host) { h.held.end = w.Now().Add(-useAfterEnd) }, ""},

@@ -119,6 +119,8 @@ type holding struct {
 	given timer.Time // when it was refused or given up before, Never if it was not
 	grant *grant     // nil: not from an honest server
 	cause string     // why it may be dropped before its end
+	// excused: the host cannot know that it gave the address back.
+	excused bool
 }
 
 // hold notes that the kernel got the address of n.
@@ -135,11 +137,9 @@ func (h *Host) hold(n *dhcp4.NetConfig) {
 	if ack, _ := h.m.Ack(); ack != nil {
 		h.held.grant = h.w.books.acks[string(ack.Raw)]
 	}
-	if g := h.held.grant; g != nil && g.revoked && h.amnesia {
-		// The process that gave the address back died before the removal of the
-		// saved lease was on the disk: the next one cannot know.
-		h.cause("forgot what it did")
-	}
+	// A process that gave the address back and died before the removal of the
+	// saved lease was on the disk leaves no word of it to the next one.
+	h.held.excused = h.amnesia
 }
 
 // endLease ends the right to the address before its time: the server refused
@@ -209,7 +209,7 @@ func (h *Host) checkGrant() error {
 		return fmt.Errorf("%s holds %v by the grant of %v", h.name, h.k.addr, g.addr)
 	case g.ends.Before(h.held.end):
 		return fmt.Errorf("%s believes that its lease of %v lasts %v longer than the server does", h.name, h.k.addr, h.held.end.Sub(g.ends))
-	case g.revoked && h.held.cause == "":
+	case g.revoked && h.held.given == timer.Never && !h.held.excused:
 		return fmt.Errorf("%s holds %v after giving it back", h.name, h.k.addr)
 	}
 	return nil

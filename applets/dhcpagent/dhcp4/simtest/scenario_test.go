@@ -170,6 +170,52 @@ func TestNakStorm(t *testing.T) {
 	})
 }
 
+// TestCrashWhileGivingUp: agents die while the scripts run that precede the end
+// of a refused lease, and servers are often away. The next agent must not find
+// the lease that the last one gave up.
+func TestCrashWhileGivingUp(t *testing.T) {
+	sim.Seeds(t, 20, func(seed uint64) error {
+		w := NewWorld(seed, Options{
+			Link: sim.Link{Delay: 2 * time.Millisecond}, Servers: oneServer(time.Hour), Hosts: hosts(8, fullConfig(dhcp4.ACDFast)),
+			Squat: 20 * time.Second, Crash: 15 * time.Second, ServerCrash: 2 * time.Minute, Users: time.Minute,
+		})
+		startAll(w, time.Minute)
+		return w.Soak(2 * time.Hour)
+	})
+}
+
+// TestDeadAgentAfterSuspend: the host slept, no server answers, and the agent dies
+// for good. The kernel must remove the address at the end of the lease although
+// its own clock stood still.
+func TestDeadAgentAfterSuspend(t *testing.T) {
+	sim.Seeds(t, 10, func(seed uint64) error {
+		w := NewWorld(seed, Options{
+			Link: sim.Link{Delay: time.Millisecond}, Servers: oneServer(10 * time.Minute), Hosts: hosts(3, fullConfig(dhcp4.ACDFast)), NoHook: 1,
+		})
+		startAll(w, time.Second)
+		if err := w.Run(time.Minute); err != nil {
+			return err
+		}
+		w.Event(nil, "sleep", func() {
+			w.servers[0].node.Crash()
+			for _, h := range w.hosts {
+				asleep := w.Duration(time.Second, 5*time.Minute)
+				h.suspend(asleep)
+				w.After(asleep+w.Duration(time.Millisecond, time.Minute), "crash", h.proc.Crash)
+			}
+		})
+		if err := w.Run(15 * time.Minute); err != nil {
+			return err
+		}
+		for _, h := range w.hosts {
+			if h.k.addr.IsValid() {
+				return fmt.Errorf("%s still has %v", h.name, h.k.addr)
+			}
+		}
+		return nil
+	})
+}
+
 // TestTinyLeases: leases of one to four seconds make no storm. What a client can
 // do with them depends on its probing; it must only keep its pace.
 func TestTinyLeases(t *testing.T) {
