@@ -5,6 +5,7 @@ package interop
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,7 +14,7 @@ import (
 	"daemonbox/applets/dhcpagent/interop/peer"
 )
 
-// renewer is a scripted server that grants leases with a T1 of three seconds
+// renewer is a scripted server that grants leases with a T1 of two seconds
 // and notes how late each renewal comes.
 type renewer struct {
 	mu    sync.Mutex
@@ -21,7 +22,7 @@ type renewer struct {
 	late  []time.Duration
 }
 
-const renewAfter = 3 * time.Second
+const renewAfter = 2 * time.Second
 
 func (r *renewer) answer(m *peer.Message) []*peer.Message {
 	out := peer.Simple(netip.MustParsePrefix("198.51.100.1/24"), netip.MustParseAddr("198.51.100.70"), 300,
@@ -51,19 +52,19 @@ func (w *world) secondInterface() *renewer {
 	return r
 }
 
-// punctual checks that the renewals on the other interface came in time: there
-// is a second of slack, for a machine that is busy with other tests.
+// punctual checks that the renewals on the other interface came in time. On a
+// machine that is busy with other things any one of them may come late, but
+// not half of them: there is a second of slack in the middle.
 func (r *renewer) punctual(t *testing.T, atLeast int) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.late) < atLeast {
-		t.Errorf("%d renewals, want %d", len(r.late), atLeast)
+		t.Fatalf("%d renewals, want %d", len(r.late), atLeast)
 	}
-	for _, d := range r.late {
-		if d > time.Second {
-			t.Errorf("a renewal came %v late", d)
-		}
+	slices.Sort(r.late)
+	if d := r.late[len(r.late)/2]; d > time.Second {
+		t.Errorf("half of the renewals came %v late or more: %v", d, r.late)
 	}
 }
 
@@ -106,7 +107,7 @@ func TestFlood(t *testing.T) {
 	}
 	flood(t, s, 20000, time.Second, second)
 	_, before := memory(t, a.Pid())
-	flood(t, s, 20000, 4*time.Second, second)
+	flood(t, s, 20000, 7*time.Second, second)
 	_, after := memory(t, a.Pid())
 	if after > before+8192 {
 		t.Errorf("anonymous memory grew from %d to %d KiB", before, after)
@@ -114,9 +115,9 @@ func TestFlood(t *testing.T) {
 	if n := countLines(a.Output(), ""); n > 60 {
 		t.Errorf("%d lines in the log", n)
 	}
+	other.punctual(t, 3)
 	s.Script(peer.Simple(serverNet, target, 300))
 	w.waitState("eth0", later, "BOUND")
-	other.punctual(t, 1)
 }
 
 // TestOfferFlood sends more offers than are worth keeping while they are
