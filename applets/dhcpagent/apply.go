@@ -180,20 +180,26 @@ func (c *client) deleteUnwanted(w *installed) {
 	if gone {
 		b.DelAddr(old)
 	}
-	if b.Len() == 0 {
-		return
-	}
 	var others []rtnl.Addr
 	if gone {
 		others = c.secondaries(old)
 	}
-	for _, err := range c.a.conn.Do(&b) {
+	c.delete(&b, others)
+}
+
+// delete carries out removals. Of others, addresses that are to stay, those
+// come back that the kernel deletes as a side effect.
+func (c *client) delete(b *rtnl.Batch, others []rtnl.Addr) {
+	if b.Len() == 0 {
+		return
+	}
+	for _, err := range c.a.conn.Do(b) {
 		if err != nil {
 			c.deleteFailed(err)
 		}
 	}
 	if len(others) > 0 {
-		c.restoreSecondaries(others)
+		c.restore(others)
 	}
 }
 
@@ -209,9 +215,9 @@ func (c *client) secondaries(old rtnl.Addr) []rtnl.Addr {
 	})
 }
 
-// restoreSecondaries adds addresses anew that the kernel deleted as a side
-// effect, and the routes of those that are other clients'.
-func (c *client) restoreSecondaries(before []rtnl.Addr) {
+// restore adds addresses anew that the kernel deleted as a side effect, and the
+// routes of those that are other clients'.
+func (c *client) restore(before []rtnl.Addr) {
 	now, err := c.a.conn.Addrs(c.pif.index, unix.AF_INET)
 	if err != nil {
 		return

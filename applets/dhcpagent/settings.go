@@ -50,6 +50,7 @@ func (a *agent) optionCode(name string, v6 bool) (uint16, bool) {
 func (a *agent) machineConfig(c *client, alias bool) *dhcp4.Config {
 	l := &c.pif.link
 	cfg := a.conf.V4(ident.Link{Name: c.name, Index: c.pif.index, HWType: l.Type, HWAddr: l.HW, Alias: alias}, c.primary)
+	a.applyLogLevel() // the file may have changed
 	cfg.LogLevel = a.level.Level()
 	if a.opt.debug > 0 {
 		cfg.StartDelay = 0

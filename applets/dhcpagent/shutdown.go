@@ -18,7 +18,9 @@ func (a *agent) stop(why stopReason) {
 	for _, c := range a.sorted() {
 		if keepAll || a.conf.Local(c.name).KeepOnExit {
 			// The kernel's lifetimes end what nobody renews.
-			c.log.Info("the address stays until its lease ends")
+			if c.inst.addr.Prefix.IsValid() {
+				c.log.Info("the address stays until its lease ends", "address", c.inst.addr.Prefix)
+			}
 			c.kept = true
 			continue
 		}

@@ -51,14 +51,16 @@ func (c *client) takeOver(s *dhcp4.Saved) {
 	st := c.readRunState()
 	want := savedAddr(s)
 	var stray rtnl.Batch
-	removed := 0
+	var others []rtnl.Addr
 	for _, ad := range addrs {
 		ours := ad.Proto == protoDHCP || st.Ifindex == ad.Index && st.Address == ad.Prefix
 		if !ours || c.a.ownedBySomeone(ad) || ad.Label != c.name {
+			others = append(others, ad)
 			continue
 		}
 		if want.IsValid() && ad.Prefix.Addr() == want {
 			c.inst.addr = ad
+			others = append(others, ad)
 			// With the link down in between the network may be another one.
 			s.Held = c.pif.link.Up() && st.Address == ad.Prefix && st.Ifindex == c.pif.index &&
 				st.CarrierChanges == c.pif.link.CarrierChanges
@@ -67,15 +69,8 @@ func (c *client) takeOver(s *dhcp4.Saved) {
 		}
 		c.log.Info("removing an address that an earlier agent left", "address", ad.Prefix)
 		stray.DelAddr(ad)
-		removed++
 	}
-	if removed > 0 {
-		for _, err := range c.a.conn.Do(&stray) {
-			if err != nil {
-				c.deleteFailed(err)
-			}
-		}
-	}
+	c.delete(&stray, others)
 	if c.inst.addr.Prefix.IsValid() {
 		c.takeOverRoutes()
 	}
