@@ -48,6 +48,15 @@ func (b *bench) variants(acd bool) []variant {
 	return out
 }
 
+// defaults returns all clients as they are without any options.
+func (b *bench) defaults() []variant {
+	out := []variant{{ours, b.agent("eth0")}}
+	for _, c := range peer.Clients() {
+		out = append(out, variant{c.Name, c.Command("eth0")})
+	}
+	return out
+}
+
 // agent is the command line of the agent.
 func (b *bench) agent(args ...string) []string {
 	return append([]string{b.bin, "dhcpagent", "-f"}, args...)

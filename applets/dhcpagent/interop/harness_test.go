@@ -42,7 +42,6 @@ type world struct {
 	sw    *netlab.Host
 	c, s  *netlab.Host
 	cable *netlab.Cable // c's
-	hook  string
 }
 
 // newWorld joins c/eth0 and s/eth0 and gives s its address.
