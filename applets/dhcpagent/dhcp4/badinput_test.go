@@ -370,7 +370,7 @@ func TestShortestLease(t *testing.T) {
 		}
 	}
 	if len(at) < 300 {
-		t.Fatalf("%d packets: the lease is not renewed\n%s", len(at), strings.Join(b.log[max(0,len(b.log)-40):], "\n"))
+		t.Fatalf("%d packets: the lease is not renewed\n%s", len(at), strings.Join(b.log[max(0, len(b.log)-40):], "\n"))
 	}
 	for i := rateBurst; i < len(at); i++ {
 		if d := at[i].Sub(at[i-rateBurst]); d < rateWindow {
