@@ -124,18 +124,33 @@ func TestKeaClasses(t *testing.T) {
 	}
 }
 
-// TestTwoAddresses gets separate leases for an interface and its alias.
+// TestTwoAddresses gets separate leases for an interface and its alias. The
+// interface needs a client identifier too: where a lease has none, dnsmasq
+// takes the hardware address, which is the same.
 func TestTwoAddresses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.dnsmasq(w.s, append(dnsmasqPool, "--dhcp-option=option:router,192.0.2.1")...)
-	w.agent("-o", "ACD=off", "eth0", "eth0:1")
+	sniff := w.scripted(w.s, serverAddr, silent)
+	w.agent("-o", "ACD=off", "-o", "V4_DEFAULT_IAID_DUID=yes", "eth0", "eth0:1")
 	one, two := w.bound("eth0"), w.waitState("eth0:1", soon, "BOUND")
 	if one.Address == two.Address {
 		t.Fatalf("both have %s", one.Address)
 	}
 	if got := w.addrs("eth0"); len(got) != 2 {
 		t.Errorf("addresses %v", got)
+	}
+	// RFC 4361 section 6.1: type 255, IAID, DUID.
+	ids := make(map[string]int)
+	for _, m := range sniff.Seen() {
+		id := m.Get(peer.OptClientID)
+		if len(id) < 5+10 || id[0] != 255 {
+			t.Errorf("client identifier %x", id)
+		}
+		ids[string(id)]++
+	}
+	if len(ids) != 2 {
+		t.Errorf("%d client identifiers in %v", len(ids), ids)
 	}
 	as, err := w.c.Addrs("eth0")
 	if err != nil {
@@ -158,5 +173,26 @@ func TestTwoAddresses(t *testing.T) {
 	w.ctl(0, "eth0:1", "release")
 	if got := w.addrs("eth0"); !slices.Equal(got, []string{one.Address + "/24"}) {
 		t.Errorf("addresses after the release of the alias: %v", got)
+	}
+}
+
+// TestAliasIdentity has the alias name itself though the interface does not.
+func TestAliasIdentity(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var next byte = 70
+	byID := map[string]byte{}
+	w.scripted(w.s, serverAddr, func(m *peer.Message) []*peer.Message {
+		id := string(m.Get(peer.OptClientID))
+		if byID[id] == 0 {
+			byID[id] = next
+			next++
+		}
+		return peer.Simple(serverNet, netip.AddrFrom4([4]byte{192, 0, 2, byID[id]}), 300)(m)
+	})
+	w.agent("-o", "ACD=off", "eth0", "eth0:1")
+	one, two := w.bound("eth0"), w.waitState("eth0:1", soon, "BOUND")
+	if one.Address == two.Address {
+		t.Errorf("both have %s", one.Address)
 	}
 }
