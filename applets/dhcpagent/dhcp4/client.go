@@ -301,7 +301,7 @@ func (c *Client) noteState(old State, out *Effects) {
 		level = slog.LevelDebug
 	}
 	if c.cfg.LogLevel <= level {
-		c.note(out, level, "state", slog.String("state", c.state.String()), slog.String("old", old.String()))
+		c.note(out, level, "entered", slog.String("state", c.state.String()), slog.String("old", old.String()))
 	}
 }
 

@@ -36,7 +36,7 @@ func (c *Client) receive(now timer.Time, m *Message, out *Effects) DropReason {
 	c.recv++
 	m.Ignore(c.cfg.ParamIgnore)
 	if c.cfg.LogLevel <= slog.LevelDebug {
-		c.note(out, slog.LevelDebug, "received", slog.Uint64("type", uint64(m.Type)),
+		c.note(out, slog.LevelDebug, "received", slog.String("type", typeName(m.Type)),
 			slog.String("peer", m.Src.String()), slog.Uint64("xid", uint64(m.Xid)))
 	}
 	switch m.Type {

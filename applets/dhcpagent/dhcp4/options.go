@@ -1,6 +1,10 @@
 package dhcp4
 
-import "github.com/insomniacslk/dhcp/dhcpv4"
+import (
+	"strconv"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
 
 // The option codes this package acts on (RFC 2132 and the RFC named).
 const (
@@ -50,6 +54,21 @@ const (
 	typeRelease  = uint8(dhcpv4.MessageTypeRelease)
 	typeInform   = uint8(dhcpv4.MessageTypeInform)
 )
+
+// typeName names a message type that a client receives.
+func typeName(t uint8) string {
+	switch t {
+	case 0:
+		return "BOOTP"
+	case typeOffer:
+		return "OFFER"
+	case typeAck:
+		return "ACK"
+	case typeNak:
+		return "NAK"
+	}
+	return strconv.Itoa(int(t))
+}
 
 // The fixed part of a BOOTP message (RFC 951, RFC 2131 §2): offsets and sizes
 // in octets.

@@ -99,9 +99,10 @@ func (c *Client) extended(now timer.Time, out *Effects) {
 	c.runHook(now, eventExtend, afterOp, out)
 }
 
-// checkExtension warns where a renewal brings no more time.
+// checkExtension warns where a renewal brings no more time. One that a user
+// asked for soon after the last can bring but little.
 func (c *Client) checkExtension(now timer.Time, old, l *lease, out *Effects) {
-	slack := min(30*time.Second, l.expires.Sub(l.start)/10)
+	slack := min(30*time.Second, l.expires.Sub(l.start)/10, l.start.Sub(old.start)/2)
 	if l.expires == timer.Never || old.adopted || l.expires >= old.expires.Add(slack) ||
 		now.Sub(c.renewNoted) < time.Minute || c.state == InitReboot {
 		return
