@@ -166,7 +166,7 @@ func (a *agent) openControl() error {
 		ProtoCode: int(api.Proto),
 	})
 	if errors.Is(err, control.ErrInUse) {
-		return fmt.Errorf("another agent serves %s; give it the interfaces with `dhcpctl IF start`: %w", a.opt.socket, err)
+		return fmt.Errorf("another agent serves %s; give it the interfaces with `dhcpctl IF start`", a.opt.socket)
 	}
 	return err
 }

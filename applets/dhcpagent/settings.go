@@ -66,7 +66,7 @@ func (a *agent) configWarnings() {
 		if w.Missing && a.opt.managed() {
 			continue // a command line that names interfaces needs no file
 		}
-		a.log.Warn("configuration: "+w.String(), "file", a.opt.config)
+		a.log.Warn(a.opt.config + ": " + w.String())
 	}
 	for _, w := range a.ids.Warnings() {
 		a.log.Warn("identity: " + w)

@@ -133,7 +133,7 @@ func (c *Config) refresh() {
 	}
 	if err != nil {
 		// A file that cannot be looked at now says nothing new.
-		c.warnOnce(fmt.Sprintf("configuration: %v", err))
+		c.warnOnce(err.Error())
 		c.read = true
 		return
 	}
@@ -141,12 +141,12 @@ func (c *Config) refresh() {
 	c.file = settings{}
 	clear(c.quiet)
 	if !id.Exists {
-		c.warn(Warning{Missing: true, Text: "there is no " + c.o.Path + "; built-in values are used"})
+		c.warn(Warning{Missing: true, Text: "no such file; built-in values are used"})
 		return
 	}
 	b, rid, err := file.Read(c.o.Path, maxFile)
 	if err != nil {
-		c.warn(Warning{Text: fmt.Sprintf("configuration: %v", err)})
+		c.warn(Warning{Text: err.Error()})
 	} else {
 		c.id = rid
 	}
