@@ -184,6 +184,18 @@ func TestSwitchAndMute(t *testing.T) {
 	if !passes() {
 		t.Error("nothing passes after Unmute")
 	}
+	if err := sw.Isolate("px"); err != nil {
+		t.Fatal(err)
+	}
+	if !passes() {
+		t.Error("a single isolated port is cut off")
+	}
+	if err := sw.Isolate("py"); err != nil {
+		t.Fatal(err)
+	}
+	if passes() {
+		t.Error("isolated ports exchange frames")
+	}
 }
 
 func TestProc(t *testing.T) {

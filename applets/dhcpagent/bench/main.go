@@ -5,11 +5,12 @@
 //
 //	go run ./applets/dhcpagent/bench [-n ROUNDS] [-run TEXT] [-bin FILE] [-v]
 //
-// It needs root and the programs that core/netlab/peers unpacks. Times are
-// taken from just before execve(2) to the moment at which a netlink listener
-// in the client's namespace reads RTM_NEWADDR; the server is dnsmasq without
-// its ping check, or a scripted one where dnsmasq cannot do what is measured.
-// Each client begins every round without state but for what a row says.
+// It is run in the root of the module; make bench-dhcp does. It needs root and
+// the programs that core/netlab/peers unpacks. Times are taken from just before
+// execve(2) to the moment at which a netlink listener in the client's namespace
+// reads RTM_NEWADDR; the server is dnsmasq without its ping check, or a
+// scripted one where dnsmasq cannot do what is measured. Each client begins
+// every round without state but for what a row says.
 package main
 
 import (
@@ -40,7 +41,7 @@ func main() {
 	b := &bench{}
 	only := flag.String("run", "", "only rows whose name contains this text")
 	flag.IntVar(&b.rounds, "n", 20, "rounds")
-	flag.StringVar(&b.bin, "bin", "", "measure this program instead of building one")
+	flag.StringVar(&b.bin, "bin", "", "measure this program instead of the one that make builds")
 	flag.BoolVar(&b.verbose, "v", false, "print each measurement")
 	flag.Parse()
 	if err := b.run(*only); err != nil {
@@ -103,8 +104,7 @@ func (b *bench) build(dir string) error {
 		return err
 	}
 	b.bin = filepath.Join(dir, "daemonbox")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", b.bin, "daemonbox")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOAMD64=v1")
+	cmd := exec.Command("make", "-s", "build", "BINARY="+b.bin)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w: %s", err, out)
 	}
