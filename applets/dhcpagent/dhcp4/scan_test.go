@@ -257,16 +257,23 @@ func FuzzParse(f *testing.F) {
 	f.Add(reply{options: ackOptions(tlv(12, "a") + tlv(12, "b"))}.bytes())
 	f.Add(reply{options: tlv(52, "\x03") + tlv(12, "o"), file: tlv(12, "f") + tlv(52, "\x03"), sname: tlv(12, "s")}.bytes())
 	f.Add(reply{options: "\x35", noEnd: true}.bytes())
-	f.Add(reply{options: strings.Repeat(tlv(43, strings.Repeat("x", 255)), 70)}.bytes())
+	f.Add(reply{options: strings.Repeat(tlv(43, strings.Repeat("x", 255)), 3)}.bytes())
 	f.Add(reply{noCookie: true}.bytes())
+	var m Message // used again and again, as the driver does
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var m Message
+		// Long inputs only cost time: TestScan goes over the limit of an option.
+		if len(b) > 1500 {
+			return
+		}
 		if Parse(&m, b, netip.AddrPort{}, false) != DropNone {
 			return
 		}
-		total := 0
+		total, clone := 0, m.Clone()
 		for c := range 256 {
 			v, ok := m.Option(uint8(c))
+			if w, again := clone.Option(uint8(c)); again != ok || string(w) != string(v) {
+				t.Fatalf("option %d: %x, in the clone %x", c, v, w)
+			}
 			if len(v) > maxOption || !ok && v != nil {
 				t.Fatalf("option %d: %d octets, %v", c, len(v), ok)
 			}
@@ -274,9 +281,6 @@ func FuzzParse(f *testing.F) {
 		}
 		if total > len(b) {
 			t.Fatalf("%d octets of options in %d", total, len(b))
-		}
-		if diff := cmp.Diff(all(&m), all(m.Clone())); diff != "" {
-			t.Fatal(diff)
 		}
 		m.CheckAddress(true)
 		m.Vendor(1)
