@@ -300,7 +300,7 @@ func (h *Host) checkHook(e *dhcp4.Effect) {
 			h.bad("event %s in %v, address %v", e.Event, h.m.State(), h.inst)
 		}
 	case "EXPIRE":
-		if !has && !h.over() {
+		if !has && !h.over() && !h.refused {
 			h.bad("event EXPIRE without an address")
 		}
 	case "DROP", "RELEASE":
