@@ -10,8 +10,7 @@ import (
 )
 
 // check reports whether the script at path, an absolute one, exists and may be
-// run. An error
-// says who else than root and uid could have put something of their own there:
+// run. An error says who else than root and uid could have put something there:
 // every directory on the way, and the script, must belong to one of the two
 // and be writable by nobody else. A directory with the sticky bit is fine as
 // well: others cannot touch what root has in it.

@@ -165,7 +165,7 @@ func (f *fixture) alive(name string) bool {
 
 func TestTimeout(t *testing.T) {
 	f := newFixture(t, `trap '' TERM; (trap '' TERM; echo $BASHPID; sleep 1000) & echo $! >$DIR/child; echo $$ >$DIR/pid; wait; sleep 1000`)
-	f.r.timeout, f.r.killAfter = 300*time.Millisecond, 100*time.Millisecond
+	f.r.timeout, f.r.killAfter = 2*time.Second, 100*time.Millisecond
 	f.hook("eth0", "BOUND")
 	f.quiet()
 	f.wantEnds("eth0 BOUND")
