@@ -33,9 +33,12 @@ import (
 // Every input looks first whether the lease has run out meanwhile (the host may
 // have slept), so that nothing is ever sent from a dead address.
 type Client struct {
-	cfg  *Config
-	link Link
-	rnd  *rand.Rand
+	cfg *Config
+	// newest is the configuration as it was last set; cfg may have the client
+	// identifier of the one before.
+	newest *Config
+	link   Link
+	rnd    *rand.Rand
 	// inUse tells which transaction ids other clients have.
 	inUse func(uint32) bool
 
@@ -100,7 +103,7 @@ type Client struct {
 // New returns a client in state INIT. rnd must not be shared with another
 // goroutine.
 func New(cfg *Config, link Link, rnd *rand.Rand) *Client {
-	c := &Client{cfg: cfg, rnd: rnd, stored: true}
+	c := &Client{cfg: cfg, newest: cfg, rnd: rnd, stored: true}
 	c.setLink(link)
 	for i := range c.timers {
 		c.timers[i] = timer.Never
@@ -121,8 +124,18 @@ func New(cfg *Config, link Link, rnd *rand.Rand) *Client {
 // longAgo is before every moment of the clock and far from overflow.
 const longAgo = timer.Time(math.MinInt64 / 2)
 
-// SetConfig replaces the configuration; it counts from the next decision on.
-func (c *Client) SetConfig(cfg *Config) { c.cfg = cfg }
+// SetConfig replaces the configuration; it counts from the next decision on. A
+// lease keeps the client identifier it was given to, since its server would
+// neither renew nor release it under another (RFC 2131 §4.2).
+func (c *Client) SetConfig(cfg *Config) {
+	c.newest = cfg
+	if c.lease != nil && !cfg.ClientIDFollowsHW && !bytes.Equal(cfg.ClientID, c.cfg.ClientID) {
+		k := *cfg
+		k.ClientID, k.ClientIDFollowsHW = c.cfg.ClientID, c.cfg.ClientIDFollowsHW
+		cfg = &k
+	}
+	c.cfg = cfg
+}
 
 // AvoidXids makes the client choose transaction ids for which inUse is false.
 func (c *Client) AvoidXids(inUse func(uint32) bool) { c.inUse = inUse }

@@ -189,3 +189,26 @@ func TestLeaseStart(t *testing.T) {
 		}
 	}
 }
+
+// TestLeaseKeepsIdentifier: another identifier in the configuration counts for
+// the next lease only.
+func TestLeaseKeepsIdentifier(t *testing.T) {
+	cfg := testConfig()
+	cfg.ClientID = []byte("\x00old")
+	b := newBench(t, cfg)
+	b.hooks = true
+	b.bind()
+	next := *cfg
+	next.ClientID, next.LeaseTime = []byte("\x00new"), 60
+	b.c.SetConfig(&next)
+	id := func() string { v, _ := b.last().Option(optClientID); return string(v) }
+	b.command(2, api.Extend, -1)
+	if lease, _ := b.last().Uint32(optLeaseTime); id() != "\x00old" || lease != 60 {
+		t.Fatalf("REQUEST with identifier %q, lease %d", id(), lease)
+	}
+	b.nak()
+	b.want(Selecting)
+	if id() != "\x00new" {
+		t.Fatalf("DISCOVER with identifier %q", id())
+	}
+}

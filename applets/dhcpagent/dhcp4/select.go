@@ -33,6 +33,7 @@ type offers struct {
 func (c *Client) enterSelecting(now timer.Time, out *Effects) {
 	c.offers = offers{}
 	c.lease, c.informed = nil, nil
+	c.cfg = c.newest
 	if !c.op.active {
 		c.beginInternal(api.Start)
 	}
