@@ -9,9 +9,11 @@
 package resolver
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Mode says how the resolver is told.
@@ -229,7 +231,11 @@ func (r *Resolver) end() {
 
 func (r *Resolver) report(m Mode, err error) {
 	r.failed = true
-	if text := err.Error(); r.errs[m] != text {
+	text := err.Error()
+	if no := syscall.Errno(0); errors.As(err, &no) {
+		text = no.Error() // a temporary file has another name each time
+	}
+	if r.errs[m] != text {
 		r.errs[m] = text
 		r.o.Report(err)
 	}

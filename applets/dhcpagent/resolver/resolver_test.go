@@ -2,6 +2,8 @@ package resolver
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // fixture is a Resolver in a directory of its own, with tools that only say
@@ -534,5 +537,20 @@ func TestDomain(t *testing.T) {
 	}
 	if got := Domain(path + ".no"); got != "" {
 		t.Errorf("no file: %q", got)
+	}
+}
+
+// A failure is told once, though its temporary file has another name each time.
+func TestReportedOnce(t *testing.T) {
+	var told []error
+	r := New(Options{Report: func(err error) { told = append(told, err) }})
+	for _, name := range []string{"/etc/.resolv.conf.1.tmp", "/etc/.resolv.conf.2.tmp"} {
+		r.report(File, fmt.Errorf("replace: %w", &fs.PathError{Op: "open", Path: name, Err: unix.EROFS}))
+	}
+	for _, name := range []string{"/etc/.resolv.conf.3.tmp", "/etc/.resolv.conf.4.tmp"} {
+		r.report(File, &os.LinkError{Op: "rename", Old: name, New: "/etc/resolv.conf", Err: unix.ENOSPC})
+	}
+	if len(told) != 2 {
+		t.Errorf("told %v, want the first of a kind only", told)
 	}
 }
