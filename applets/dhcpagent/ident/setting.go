@@ -165,7 +165,7 @@ func parseDUID(head, rest string) (Setting, error) {
 		}
 		enterprise, err := strconv.ParseUint(number, 10, 32)
 		if err != nil {
-			return Setting{}, fmt.Errorf("enterprise number %q: not in 0..4294967295", number)
+			return Setting{}, fmt.Errorf("enterprise number %+q: not in 0..4294967295", number)
 		}
 		b := binary.BigEndian.AppendUint32([]byte{0, typeEN}, uint32(enterprise))
 		return fixed(b, data)
@@ -197,14 +197,14 @@ func parseLL(f form, hw, when, lla string) (Setting, error) {
 	if hw != "" {
 		n, err := strconv.ParseUint(hw, 10, 16)
 		if err != nil {
-			return Setting{}, fmt.Errorf("hardware type %q: not in 0..65535", hw)
+			return Setting{}, fmt.Errorf("hardware type %+q: not in 0..65535", hw)
 		}
 		s.hwtype, s.hasHW = uint16(n), true
 	}
 	if when != "" {
 		n, err := strconv.ParseUint(when, 10, 32)
 		if err != nil {
-			return Setting{}, fmt.Errorf("DUID time %q: not in 0..4294967295", when)
+			return Setting{}, fmt.Errorf("DUID time %+q: not in 0..4294967295", when)
 		}
 		s.time, s.hasT = uint32(n), true
 	}
@@ -216,7 +216,7 @@ func parseLL(f form, hw, when, lla string) (Setting, error) {
 		return s, nil
 	}
 	if !validIfname(lla) {
-		return Setting{}, fmt.Errorf("%q is neither a link-layer address nor an interface", lla)
+		return Setting{}, fmt.Errorf("%+q is neither a link-layer address nor an interface", lla)
 	}
 	s.ifname = lla
 	return s, nil
