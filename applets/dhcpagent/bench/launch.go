@@ -22,30 +22,22 @@ const launchWord = "launch-and-tell"
 // launched is a client that runs.
 type launched struct {
 	*netlab.Proc
-	at  time.Time     // of execve
-	cpu time.Duration // used up to then by the launcher
+	at time.Time // of execve
 }
 
 // launch is the launcher: args are the program and its arguments. Descriptor
-// 3 takes the time and the CPU time used so far.
+// 3 takes the time.
 func launch(args []string) {
 	path, err := exec.LookPath(args[0])
 	if err == nil {
 		unix.CloseOnExec(3)
-		var b [16]byte
-		binary.LittleEndian.PutUint64(b[8:], uint64(cpuSelf()))
+		var b [8]byte
 		binary.LittleEndian.PutUint64(b[:], uint64(time.Now().UnixNano()))
 		_, _ = unix.Write(3, b[:])
 		err = syscall.Exec(path, args, os.Environ())
 	}
 	fmt.Fprintln(os.Stderr, "launch:", err)
 	os.Exit(127)
-}
-
-func cpuSelf() time.Duration {
-	var ru unix.Rusage
-	_ = unix.Getrusage(unix.RUSAGE_SELF, &ru)
-	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
 }
 
 // start runs a program through the launcher in a host.
@@ -62,21 +54,12 @@ func (b *bench) start(h *netlab.Host, args []string) (*launched, error) {
 	if err != nil {
 		return nil, err
 	}
-	var buf [16]byte
+	var buf [8]byte
 	if _, err := io.ReadFull(r, buf[:]); err != nil {
 		return nil, fmt.Errorf("the launcher told no time: %w: %s", err, p.Output())
 	}
-	return &launched{
-		Proc: p,
-		at:   time.Unix(0, int64(binary.LittleEndian.Uint64(buf[:]))),
-		cpu:  time.Duration(binary.LittleEndian.Uint64(buf[8:])),
-	}, nil
+	return &launched{p, time.Unix(0, int64(binary.LittleEndian.Uint64(buf[:])))}, nil
 }
 
-// end kills the client and returns the CPU time that it and the children it
-// waited for have used since execve.
-func (l *launched) end() time.Duration {
-	_ = l.Kill()
-	st := l.State()
-	return st.UserTime() + st.SystemTime() - l.cpu
-}
+// end kills the client.
+func (l *launched) end() { _ = l.Kill() }

@@ -19,8 +19,8 @@ import (
 // its CPU time and memory are looked at.
 const settle = 150 * time.Millisecond
 
-// execToAddress measures the plain case, and in the same runs CPU time and
-// memory.
+// execToAddress measures the plain case, and in a second run of each round CPU
+// time and memory.
 func (b *bench) execToAddress() error {
 	vs := b.variants(false)
 	times, cpu, rss := map[string]series{}, map[string]series{}, map[string]series{}
@@ -40,7 +40,11 @@ func (b *bench) execToAddress() error {
 		for round := range b.rounds + 1 {
 			for i := range vs {
 				k := (i + round) % len(vs) // nobody is always the first
-				t, c, m, err := lanes[k].fresh(vs[k])
+				t, err := lanes[k].fresh(vs[k])
+				if err != nil {
+					return err
+				}
+				c, m, err := lanes[k].cost(vs[k])
 				if err != nil {
 					return err
 				}
@@ -78,22 +82,42 @@ func (b *bench) addMemory(name string, rss map[string]series, most float64) {
 	b.table.addText(name, cells, fmt.Sprintf("≤ %.0f MiB", most), float64(rss[ours].median())/1024 <= most, "")
 }
 
-// fresh runs a client without state until it has its address.
-func (n *lane) fresh(v variant) (took, cpu time.Duration, rss int, err error) {
+// fresh runs a client without state until it has its address, and kills it.
+func (n *lane) fresh(v variant) (time.Duration, error) {
 	if err := n.reset(); err != nil {
-		return 0, 0, 0, err
+		return 0, err
 	}
 	p, err := n.b.start(n.c, v.args)
 	if err != nil {
-		return 0, 0, 0, err
+		return 0, err
 	}
+	defer p.end()
 	e, err := n.rec.AwaitAddr(network, 20*time.Second)
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("%s: %w: %s", v.column, err, p.Output())
+		return 0, fmt.Errorf("%s: %w: %s", v.column, err, p.Output())
+	}
+	time.Sleep(settle)
+	return e.At.Round(0).Sub(p.at), nil
+}
+
+// cost runs a client likewise and returns the CPU time that it and the
+// children it waited for have used, and its resident memory in KiB. There is no
+// launcher, whose memory the kernel would take down on the client's account.
+func (n *lane) cost(v variant) (cpu time.Duration, rss int, err error) {
+	if err := n.reset(); err != nil {
+		return 0, 0, err
+	}
+	p, err := n.c.Start(v.args[0], v.args[1:]...)
+	if err != nil {
+		return 0, 0, err
+	}
+	if _, err := n.rec.AwaitAddr(network, 20*time.Second); err != nil {
+		return 0, 0, fmt.Errorf("%s: %w: %s", v.column, err, p.Output())
 	}
 	time.Sleep(settle)
 	rss = residentKiB(p.Pid())
-	return e.At.Round(0).Sub(p.at), p.end(), rss, nil
+	_ = p.Kill()
+	return p.State().UserTime() + p.State().SystemTime(), rss, nil
 }
 
 // residentKiB reads a process's resident memory, proc(5).
@@ -196,8 +220,7 @@ func (b *bench) duplicateDetection() error {
 		if _, err := n.dnsmasq(); err != nil {
 			return 0, err
 		}
-		took, _, _, err := n.fresh(v)
-		return took, err
+		return n.fresh(v)
 	}
 	got, err := b.inLanes(b.variants(true), 100*time.Millisecond, one)
 	if err != nil {
@@ -217,7 +240,7 @@ func (b *bench) duplicateDetection() error {
 		both := []variant{{"off", b.agent("-o", "ACD=off", "eth0")}, {ours, b.agent("-o", "ACD=optimistic", "eth0")}}
 		for round := range b.rounds + 1 {
 			for _, v := range both {
-				t, _, _, err := n.fresh(v)
+				t, err := n.fresh(v)
 				if err != nil {
 					return err
 				}

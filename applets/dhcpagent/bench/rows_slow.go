@@ -55,7 +55,7 @@ func (n *lane) killed(v variant) (took time.Duration, gone bool, err error) {
 		return 0, false, err
 	}
 	defer srv.Kill()
-	if _, _, _, err := n.fresh(v); err != nil { // ends with SIGKILL
+	if _, err := n.fresh(v); err != nil { // ends with SIGKILL
 		return 0, false, err
 	}
 	n.rec.Reset()
