@@ -3,6 +3,7 @@ package dhcp4
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"time"
 
 	"daemonbox/core/timer"
@@ -35,10 +36,23 @@ func (c *Client) receive(now timer.Time, m *Message, out *Effects) DropReason {
 	}
 	c.recv++
 	m.Ignore(c.cfg.ParamIgnore)
-	if c.cfg.LogLevel <= slog.LevelDebug {
-		c.note(out, slog.LevelDebug, "received", slog.String("type", typeName(m.Type)),
-			slog.String("peer", m.Src.String()), slog.Uint64("xid", uint64(m.Xid)))
+	at := len(out.list)
+	r := c.handle(now, m, out)
+	if r == DropNone && c.cfg.LogLevel <= slog.LevelDebug {
+		// Only what has an effect is noted a packet at a time: a flood is not
+		// to fill the log. The note stands before what it led to.
+		out.list = slices.Insert(out.list, at, Effect{
+			Kind: Note, Level: slog.LevelDebug, Text: "received",
+			Attrs: []slog.Attr{
+				slog.String("type", typeName(m.Type)), slog.String("peer", m.Src.String()), slog.Uint64("xid", uint64(m.Xid)),
+			},
+		})
 	}
+	return r
+}
+
+// handle gives a message that is for this client to its state.
+func (c *Client) handle(now timer.Time, m *Message, out *Effects) DropReason {
 	switch m.Type {
 	case 0, typeOffer:
 		if c.state != Selecting {
