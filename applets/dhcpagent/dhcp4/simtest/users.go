@@ -50,10 +50,11 @@ func (h *Host) ensureStarted() {
 }
 
 // adopt takes the saved lease over as one that a boot loader obtained. A lease
-// of unknown age is left out: a boot loader's is of this boot.
+// of unknown age is left out: a boot loader's is of this boot. Nobody adopts in
+// a strict world: an adopted address is in use already and is not probed.
 func (h *Host) adopt() bool {
 	s := h.load()
-	if s == nil || s.Verify || h.k.addr.IsValid() || h.static.IsValid() || h.w.Now().Before(h.released.Add(settleTime)) {
+	if h.w.opt.Strict || s == nil || s.Verify || h.k.addr.IsValid() || h.static.IsValid() || h.w.Now().Before(h.released.Add(settleTime)) {
 		return false
 	}
 	h.createClient()

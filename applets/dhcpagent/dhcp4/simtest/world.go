@@ -180,7 +180,8 @@ func (w *World) Soak(d time.Duration) error {
 
 // checkLiveness: every client is bound, or was bound a while ago. The lease of
 // a rogue that has gone ends with the refusal of an honest server, at any time;
-// then the client needs a new one, which takes no longer than the first.
+// then the client needs a new one, which takes no longer than the first. A lease
+// that ended while a user waits is cleaned up when that wait is over.
 func (w *World) checkLiveness() {
 	for _, h := range w.hosts {
 		if h.static.IsValid() {
@@ -193,7 +194,7 @@ func (w *World) checkLiveness() {
 		s := h.m.State()
 		isBound := s == dhcp4.Bound || s == dhcp4.Renewing || s == dhcp4.Rebinding
 		switch {
-		case isBound && !h.k.addr.IsValid() && h.hook.op == 0:
+		case isBound && !h.k.addr.IsValid() && h.hook.op == 0 && len(h.reqs) == 0:
 			h.bad("%v without an address, though the network is fair", s)
 		case !isBound && w.Now().Sub(h.bound) > livenessBound:
 			h.bad("%v, though the network is fair (waits for %q)", s, h.m.Status().WaitFor)
