@@ -45,6 +45,8 @@ var forbidden = map[string]string{
 	"github.com/spf13/cobra/doc":                   "pulls YAML in",
 	"golang.org/x/net/http2":                       "pulls net/http in",
 	"github.com/mdlayher/netlink/nltest":           "belongs to tests",
+	"daemonbox/core/sim":                           "belongs to tests; it links package testing",
+	"testing":                                      "belongs to tests",
 }
 
 // allowed lifts a rule where an applet is the reason for the package.

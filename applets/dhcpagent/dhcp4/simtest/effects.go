@@ -285,6 +285,12 @@ func (h *Host) answerLater(op uint32, err error) {
 func (h *Host) runHook(e *dhcp4.Effect) {
 	h.checkHook(e)
 	h.countEvent("script: " + e.Event)
+	switch e.Event {
+	case "BOUND", "EXTEND":
+		h.asked = 0
+	case "EXPIRE":
+		h.w.ranOut = append(h.w.ranOut, h.asked)
+	}
 	h.hook.timer.Stop()
 	h.hook.op = 0
 	r := h.w.Rand.Float64()

@@ -65,6 +65,7 @@ type Host struct {
 	released timer.Time // when it sent a RELEASE last, the world's time
 	ended    bool       // Gone was seen in the running step
 	bound    timer.Time // when it was seen bound last, the world's time
+	asked    int        // REQUESTs for more time since the lease was given or extended
 }
 
 // hook is the event script, a process of the host.

@@ -181,6 +181,8 @@ func (h *Host) checkSend(e *dhcp4.Effect) {
 		h.endLease()
 	case d.typ() == typeDecline && h.held.addr.IsValid() && d.optAddr(optRequestedIP) == h.held.addr.Addr():
 		h.endLease()
+	case d.typ() == typeRequest && (h.m.State() == dhcp4.Renewing || h.m.State() == dhcp4.Rebinding):
+		h.asked++
 	}
 	h.countEvent("sent: " + typeNames[d.typ()] + " in " + h.m.State().String())
 	h.rate.packet(h)

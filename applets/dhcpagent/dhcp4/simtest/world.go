@@ -60,6 +60,7 @@ type World struct {
 	lan, back *sim.Segment
 	relay     *Relay
 	hosts     []*Host
+	ranOut    []int // REQUESTs that were made before each lease that ran out
 	servers   []*Server
 	squatters []*squatter
 	liar      *liar
